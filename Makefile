@@ -1,0 +1,56 @@
+# make picture PROMPT="..."   a picture of your words, from nothing but Python and make
+# make test                   lint, types, layers and tests, under ten minutes on two cores
+# make test-slow              the long ones
+# make embedded-model         train the embedded model again, from art to weights (hours; resumes where it stopped)
+# make format                 bring the code into shape
+
+PROMPT ?= a unicorn on a purple background
+OUT ?= out
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+STAGES := tokenizer vae clip unet
+
+export PROMPT
+
+.PHONY: picture test test-slow check format embedded-model clean
+
+picture: $(VENV)/installed
+	@$(BIN)/calotype txt2img "$$PROMPT" --output $(OUT)
+
+test: check
+	$(BIN)/pytest --numprocesses 2 --quiet
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/pytest --quiet -m slow
+
+check: $(VENV)/installed-test
+	$(BIN)/ruff format --check --quiet src tests benchmarks
+	$(BIN)/ruff check --quiet src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff check --quiet --fix src tests benchmarks
+	$(BIN)/ruff format --quiet src tests benchmarks
+
+embedded-model: $(VENV)/installed-test
+	$(BIN)/calotype data fetch-art
+	for stage in $(STAGES); do $(BIN)/calotype train runs/embedded/$$stage.toml || exit; done
+	$(BIN)/calotype train runs/embedded/export.toml
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Calotype and PyTorch into $(VENV) (once; a few minutes)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Calotype and what its tests need into $(VENV) (once; a few minutes)"
+	@$(INSTALL) --editable '.[test]'
+	@touch $@ $(VENV)/installed
