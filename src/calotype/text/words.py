@@ -1,0 +1,18 @@
+"""The words of a prompt that a model of a small world has never seen, and the nearest that it has."""
+
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+
+def unknown_words(prompt: str, vocabulary: Collection[str]) -> dict[str, list[str]]:
+    """Each unknown word, in the prompt's order, with up to three known ones spelled nearest to it.
+
+    ``vocabulary`` holds lower-case words; an empty one stands for a model whose words are not known, and knows all.
+    """
+    if not vocabulary:
+        return {}
+    words = dict.fromkeys(_WORD.findall(prompt.lower()))
+    return {word: get_close_matches(word, vocabulary) for word in words if word not in vocabulary}
