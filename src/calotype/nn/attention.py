@@ -1,5 +1,7 @@
 """Attention, and the transformer that a U-Net's feature map passes through (arXiv 1706.03762, 2112.10752)."""
 
+# mypy: disable-error-code="no-any-return"  (torch types the call of a module as Any)
+
 from collections.abc import Callable
 
 import torch
@@ -53,7 +55,7 @@ class Attention(nn.Module):
         return self.out(self.attend(q, k, v, causal=self.causal).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -131,4 +133,4 @@ def _tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h*w c"]:
 
 
 def _map(x: Float[Tensor, "b h*w c"], size: torch.Size) -> Float[Tensor, "b c h w"]:
-    return x.transpose(1, 2).unflatten(2, size)
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *size)
