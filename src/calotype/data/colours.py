@@ -1,0 +1,34 @@
+"""The twelve named colours: sRGB anchors far enough apart that a jittered shade is nearest to its own anchor."""
+
+import random
+
+RGB = tuple[int, int, int]
+
+COLOURS: dict[str, RGB] = {
+    "red": (214, 48, 49),
+    "orange": (240, 128, 36),
+    "yellow": (250, 212, 66),
+    "green": (60, 164, 82),
+    "blue": (48, 100, 212),
+    "purple": (130, 68, 182),
+    "pink": (246, 150, 192),
+    "brown": (130, 84, 48),
+    "black": (26, 26, 28),
+    "white": (246, 246, 246),
+    "gray": (142, 142, 146),
+    "cyan": (78, 196, 216),
+}
+
+JITTER = 8
+"""The largest departure of a shade from its anchor, per channel, of 255."""
+
+
+def shade(name: str, rng: random.Random) -> RGB:
+    """A shade of the named colour, within JITTER of its anchor in each channel."""
+    red, green, blue = (min(255, max(0, c + rng.randint(-JITTER, JITTER))) for c in COLOURS[name])
+    return red, green, blue
+
+
+def nearest(rgb: RGB) -> str:
+    """The name whose anchor is nearest to ``rgb`` (Euclidean in sRGB)."""
+    return min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], rgb, strict=True)))

@@ -1,0 +1,161 @@
+"""Scenes: a seed becomes a spec, a spec becomes a picture and a caption."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from calotype.data import layout
+from calotype.data.captions import LARGE, PHRASES, SMALL, TEMPLATES, caption
+from calotype.data.colours import COLOURS, shade
+from calotype.data.held_out import is_held_out
+from calotype.data.spec import Object, Relation, Spec
+from calotype.data.sprites import PAD, Pixels, Sprite, SpriteBank
+from calotype.errors import CalotypeError
+
+__all__ = ["Object", "Scene", "Spec", "Split", "World", "render", "sample_spec"]
+
+Split = Literal["train", "held_out", "any"]
+
+# Whether a caption says where, how large, in which direction: often enough to learn from, seldom enough to stay free.
+_TEMPLATE_WEIGHTS = {"on a background": 8.0, "on": 2.0, "bare": 2.0}
+_PHRASE_WEIGHTS = {"full": 6.0, "place": 3.0, "name": 2.0, "row": 2.0}
+_ALIAS_RATE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A picture uint8 (size, size, 3), its caption and the spec both were made from."""
+
+    image: Pixels
+    caption: str
+    spec: Spec
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """All scenes of a bank at one canvas size; ``counts`` are the shares of scenes with one, two and three things.
+
+    Below 96 pixels there is room for one thing only, 28 to 60 pixels of 64.
+    """
+
+    bank: SpriteBank
+    size: int = 128
+    counts: tuple[float, ...] = (0.45, 0.40, 0.15)
+
+    def __post_init__(self) -> None:
+        if self.size < 32:
+            raise CalotypeError(f"a scene of {self.size} pixels is too small to draw: ask for at least 32.")
+
+    def scene(self, seed: int, split: Split = "train") -> Scene:
+        """The scene of a seed: the same bytes for the same seed, bank, size, counts and split."""
+        spec = self.spec(seed, split)
+        return Scene(render(self.bank, spec), caption(spec), spec)
+
+    def spec(self, seed: int, split: Split = "train") -> Spec:
+        """The spec of a seed: ``scene`` without drawing it."""
+        return sample_spec(self.bank, seed, split, self.size, self.counts if self.size >= 96 else (1.0,))
+
+
+def sample_spec(
+    bank: SpriteBank, seed: int, split: Split = "train", size: int = 128, counts: Sequence[float] = (0.45, 0.40, 0.15)
+) -> Spec:
+    """A spec drawn from the seed; draws again until the split fits. ``train`` holds no held-out combination."""
+    rng = random.Random(seed)
+    count = rng.choices(range(1, len(counts) + 1), counts)[0]
+    while True:
+        spec = _draw(bank, rng, size, count)
+        if split == "any" or is_held_out(spec) == (split == "held_out"):
+            return spec
+
+
+def render(bank: SpriteBank, spec: Spec) -> Pixels:
+    """The picture of a spec, uint8 (size, size, 3): sprites resized with premultiplied alpha, placed sub-pixel."""
+    canvas = np.empty((spec.size, spec.size, 3), np.uint8)
+    canvas[:] = spec.rgb
+    for thing in spec.objects:
+        x, y, patch = _resized(bank, thing)
+        height, width, _ = patch.shape
+        under = canvas[y : y + height, x : x + width]
+        over = under.astype(np.uint16) * (255 - patch[..., 3:].astype(np.uint16))
+        under[:] = np.minimum((over + 127) // 255 + patch[..., :3], 255)
+    return canvas
+
+
+def _resized(bank: SpriteBank, thing: Object) -> tuple[int, int, Pixels]:
+    """The premultiplied RGBA patch on whole pixels that holds the thing's box, and where it goes."""
+    x0, y0, x1, y1 = thing.box
+    left, top, right, bottom = int(x0), int(y0), -int(-x1 // 1), -int(-y1 // 1)
+    image = bank.premultiplied[thing.sprite]
+    across, down = (image.width - 2 * PAD) / (x1 - x0), (image.height - 2 * PAD) / (y1 - y0)
+    source = (
+        max(0.0, PAD - (x0 - left) * across),
+        max(0.0, PAD - (y0 - top) * down),
+        min(float(image.width), image.width - PAD + (right - x1) * across),
+        min(float(image.height), image.height - PAD + (bottom - y1) * down),
+    )
+    patch = image.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
+    return left, top, np.asarray(patch)
+
+
+def _draw(bank: SpriteBank, rng: random.Random, size: int, count: int) -> Spec:
+    same = count > 1 and rng.random() < (0.2 if count == 2 else 0.65)
+    things = [rng.choice(bank.sprites)] * count if same else rng.sample(bank.sprites, count)
+    relation = _relation(rng, count, same)
+    boxes = _boxes(rng, [_aspect(thing) for thing in things], relation, size)
+    words = [_word(rng, thing) for thing in things]
+    objects = tuple(
+        Object(thing.id, words[0] if same else word, (x0 * size, y0 * size, x1 * size, y1 * size))
+        for thing, word, (x0, y0, x1, y1) in zip(things, words, boxes, strict=True)
+    )
+    background = rng.choice(list(COLOURS))
+    phrase = _weighted(rng, _phrases(objects, relation, size), _PHRASE_WEIGHTS)
+    template = _weighted(rng, list(TEMPLATES), _TEMPLATE_WEIGHTS)
+    return Spec(size, background, shade(background, rng), objects, relation, phrase, template)
+
+
+def _relation(rng: random.Random, count: int, same: bool) -> Relation:
+    if count == 1:
+        return "alone"
+    if same:
+        return rng.choice(("row", "group"))
+    return rng.choice(("left", "right", "above", "below")) if count == 2 else "row"
+
+
+def _boxes(rng: random.Random, aspects: list[float], relation: Relation, size: int) -> list[layout.Box]:
+    if relation == "alone":
+        return [layout.place_one(rng, aspects[0], (32 / 128, 96 / 128) if size >= 96 else (28 / 64, 60 / 64))]
+    if relation == "group":
+        return layout.place_group(rng, aspects[0], (32 / 128, 60 / 128), len(aspects))
+    if relation == "row":
+        return layout.place_row(rng, aspects, (28 / 128, 60 / 128))
+    return layout.place_two(rng, aspects, (36 / 128, 62 / 128), relation)
+
+
+def _phrases(objects: tuple[Object, ...], relation: Relation, size: int) -> list[str]:
+    phrases = dict(PHRASES[relation])
+    if relation == "alone" and SMALL < objects[0].extent / size < LARGE:
+        del phrases["size"], phrases["size place"]
+    if relation == "row":
+        different = len({o.sprite for o in objects}) > 1
+        del phrases["side by side" if different else "left to right"]
+        if len(objects) == 2:
+            del phrases["row"]
+    return list(phrases)
+
+
+def _word(rng: random.Random, thing: Sprite) -> str:
+    alias = thing.aliases and rng.random() < _ALIAS_RATE
+    return rng.choice(thing.aliases) if alias else thing.name
+
+
+def _aspect(thing: Sprite) -> float:
+    height, width, _ = thing.pixels.shape
+    return width / height
+
+
+def _weighted(rng: random.Random, options: list[str], weights: dict[str, float]) -> str:
+    return rng.choices(options, [weights.get(option, 1.0) for option in options])[0]
