@@ -72,7 +72,14 @@ LARGE, SMALL = 0.6, 0.3
 """A thing is large from this share of the canvas on (longer side), small up to that one."""
 
 _NUMBERS = ("no", "a", "two", "three", "four", "five")
-_PLURALS = {"fish": "fish", "sheep": "sheep", "mouse": "mice", "snowman": "snowmen", "cactus": "cacti", "leaf": "leaves"}
+_PLURALS = {
+    "fish": "fish",
+    "sheep": "sheep",
+    "mouse": "mice",
+    "snowman": "snowmen",
+    "cactus": "cacti",
+    "leaf": "leaves",
+}
 
 
 def caption(spec: Spec) -> str:

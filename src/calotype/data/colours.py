@@ -19,13 +19,14 @@ COLOURS: dict[str, RGB] = {
     "cyan": (78, 196, 216),
 }
 
-JITTER = 8
-"""The largest departure of a shade from its anchor, per channel, of 255."""
+LIGHTER, TINT = 6, 3
+"""The largest departures of a shade from its anchor: of all channels together, and of each beside that; of 255."""
 
 
 def shade(name: str, rng: random.Random) -> RGB:
-    """A shade of the named colour, within JITTER of its anchor in each channel."""
-    red, green, blue = (min(255, max(0, c + rng.randint(-JITTER, JITTER))) for c in COLOURS[name])
+    """A shade of the named colour, within LIGHTER + TINT of its anchor in each channel."""
+    lighter = rng.randint(-LIGHTER, LIGHTER)
+    red, green, blue = (min(255, c + lighter + rng.randint(-TINT, TINT)) for c in COLOURS[name])
     return red, green, blue
 
 

@@ -19,7 +19,9 @@ def drawn() -> Iterator[Sprite]:
     for colour, (names, polygon) in zip(COLOURS, _SHAPES.items(), strict=True):
         name, *aliases = names
         yield Sprite(f"drawn-{name}", name, tuple(aliases), "shapes", _picture(polygon, colour, outline=False))
-        yield Sprite(f"drawn-{name}-outline", f"{name} outline", (), "outlines", _picture(polygon, colour, outline=True))
+        yield Sprite(
+            f"drawn-{name}-outline", f"{name} outline", (), "outlines", _picture(polygon, colour, outline=True)
+        )
 
 
 def _picture(polygon: Polygon, colour: str, outline: bool) -> Pixels:
@@ -42,7 +44,14 @@ def _ring(corners: int, radii: tuple[float, ...] = (0.9,), turn: float = -0.25) 
 
 
 def _bent(length: float, width: float) -> Polygon:
-    return [(-length, -0.9), (-length + width, -0.9), (-length + width, 0.9 - width), (length, 0.9 - width), (length, 0.9), (-length, 0.9)]
+    return [
+        (-length, -0.9),
+        (-length + width, -0.9),
+        (-length + width, 0.9 - width),
+        (length, 0.9 - width),
+        (length, 0.9),
+        (-length, 0.9),
+    ]
 
 
 _SHAPES: dict[tuple[str, ...], Polygon] = {

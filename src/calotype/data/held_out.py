@@ -16,7 +16,20 @@ Reason = Literal["colour", "cell", "pair", "direction", "template", "synonym"]
 HELD_OUT_TEMPLATES = frozenset({"in front of", "background only first", "image against"})
 
 HELD_OUT_SYNONYMS = frozenset(
-    {"kitty", "bunny", "ladybird", "burger", "aubergine", "bike", "boat", "blossom", "phone", "padlock", "present", "disc"}
+    {
+        "kitty",
+        "bunny",
+        "ladybird",
+        "burger",
+        "aubergine",
+        "bike",
+        "boat",
+        "blossom",
+        "phone",
+        "padlock",
+        "present",
+        "disc",
+    }
 )
 """Other names that training shows only on a thing alone."""
 

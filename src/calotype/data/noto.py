@@ -7,6 +7,7 @@ feature (OpenType 1.9, chapters CBDT and GSUB).
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,10 +31,12 @@ def bitmaps(font: Path, sequences: Iterable[str]) -> Iterator[tuple[str, Pixels]
     try:
         tables = TTFont(font, lazy=True)
         strike = tables["CBDT"].strikeData[0]
-        cmap = tables.getBestCmap()
+        cmap = tables.getBestCmap() or {}
         ligatures = _ligatures(tables)
     except (TTLibError, KeyError, OSError) as error:
-        raise CalotypeError(f"{font} is not a readable colour bitmap font: remove it and fetch the art again.") from error
+        raise CalotypeError(
+            f"{font} is not a readable colour bitmap font: remove it and fetch the art again."
+        ) from error
     for sequence in sequences:
         glyph = _glyph(sequence, cmap, ligatures)
         if glyph in strike:
@@ -47,7 +50,7 @@ def _glyph(sequence: str, cmap: dict[int, str], ligatures: dict[tuple[str, ...],
     return glyphs[0] if len(glyphs) == 1 else ligatures.get(glyphs)
 
 
-def _ligatures(tables: "TTFont") -> dict[tuple[str, ...], str]:  # noqa: F821
+def _ligatures(tables: Any) -> dict[tuple[str, ...], str]:
     found = {}
     for lookup in tables["GSUB"].table.LookupList.Lookup:
         for subtable in lookup.SubTable:

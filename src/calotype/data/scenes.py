@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from calotype.data import layout
 from calotype.data.captions import LARGE, PHRASES, SMALL, TEMPLATES, caption
 from calotype.data.colours import COLOURS, shade
 from calotype.data.held_out import is_held_out
-from calotype.data.spec import Object, Relation, Spec
+from calotype.data.spec import Box, Object, Relation, Spec
 from calotype.data.sprites import PAD, Pixels, Sprite, SpriteBank
 from calotype.errors import CalotypeError
 
@@ -74,8 +75,7 @@ def sample_spec(
 
 def render(bank: SpriteBank, spec: Spec) -> Pixels:
     """The picture of a spec, uint8 (size, size, 3): sprites resized with premultiplied alpha, placed sub-pixel."""
-    canvas = np.empty((spec.size, spec.size, 3), np.uint8)
-    canvas[:] = spec.rgb
+    canvas = np.array(Image.new("RGB", (spec.size, spec.size), spec.rgb))
     for thing in spec.objects:
         x, y, patch = _resized(bank, thing)
         height, width, _ = patch.shape
@@ -88,16 +88,21 @@ def render(bank: SpriteBank, spec: Spec) -> Pixels:
 def _resized(bank: SpriteBank, thing: Object) -> tuple[int, int, Pixels]:
     """The premultiplied RGBA patch on whole pixels that holds the thing's box, and where it goes."""
     x0, y0, x1, y1 = thing.box
-    left, top, right, bottom = int(x0), int(y0), -int(-x1 // 1), -int(-y1 // 1)
-    image = bank.premultiplied[thing.sprite]
-    across, down = (image.width - 2 * PAD) / (x1 - x0), (image.height - 2 * PAD) / (y1 - y0)
+    left, top, right, bottom = floor(x0), floor(y0), ceil(x1), ceil(y1)
+    height, width, _ = bank.by_id[thing.sprite].pixels.shape
+    across, down = width / (x1 - x0), height / (y1 - y0)
     source = (
-        max(0.0, PAD - (x0 - left) * across),
-        max(0.0, PAD - (y0 - top) * down),
-        min(float(image.width), image.width - PAD + (right - x1) * across),
-        min(float(image.height), image.height - PAD + (bottom - y1) * down),
+        PAD - (x0 - left) * across,
+        PAD - (y0 - top) * down,
+        PAD + width + (right - x1) * across,
+        PAD + height + (bottom - y1) * down,
     )
-    patch = image.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
+    whole, half = bank.premultiplied[thing.sprite]
+    if across < 2:
+        patch = whole.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
+    else:  # from half the size: the same picture for a third of the time
+        x, y, u, v = (length / 2 for length in source)
+        patch = half.resize((right - left, bottom - top), Image.Resampling.LANCZOS, (x, y, u, v))
     return left, top, np.asarray(patch)
 
 
@@ -125,7 +130,7 @@ def _relation(rng: random.Random, count: int, same: bool) -> Relation:
     return rng.choice(("left", "right", "above", "below")) if count == 2 else "row"
 
 
-def _boxes(rng: random.Random, aspects: list[float], relation: Relation, size: int) -> list[layout.Box]:
+def _boxes(rng: random.Random, aspects: list[float], relation: Relation, size: int) -> list[Box]:
     if relation == "alone":
         return [layout.place_one(rng, aspects[0], (32 / 128, 96 / 128) if size >= 96 else (28 / 64, 60 / 64))]
     if relation == "group":
@@ -154,7 +159,7 @@ def _word(rng: random.Random, thing: Sprite) -> str:
 
 def _aspect(thing: Sprite) -> float:
     height, width, _ = thing.pixels.shape
-    return width / height
+    return float(width / height)
 
 
 def _weighted(rng: random.Random, options: list[str], weights: dict[str, float]) -> str:

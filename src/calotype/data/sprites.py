@@ -46,12 +46,15 @@ class SpriteBank:
         return {sprite.id: sprite for sprite in self.sprites}
 
     @cached_property
-    def premultiplied(self) -> Mapping[str, Image.Image]:
-        """The sprites by id as RGBa images (alpha premultiplied), with a transparent border of PAD pixels."""
-        return {
-            sprite.id: Image.fromarray(np.pad(sprite.pixels, ((PAD, PAD), (PAD, PAD), (0, 0)))).convert("RGBa")
-            for sprite in self.sprites
-        }
+    def premultiplied(self) -> Mapping[str, tuple[Image.Image, Image.Image]]:
+        """The sprites by id as RGBa images (alpha premultiplied), whole and half size, a border of PAD around them."""
+        found = {}
+        for sprite in self.sprites:
+            height, width, _ = sprite.pixels.shape
+            padding = ((PAD, PAD + height % 2), (PAD, PAD + width % 2), (0, 0))
+            whole = Image.fromarray(np.pad(sprite.pixels, padding)).convert("RGBa")
+            found[sprite.id] = whole, whole.reduce(2)
+        return found
 
     @cached_property
     def by_name(self) -> Mapping[str, Sprite]:

@@ -1,0 +1,67 @@
+"""Prompts: what the judges ask for, with the true scene of each."""
+
+import random
+from dataclasses import replace
+from typing import Literal
+
+from calotype.data.captions import TEMPLATES, caption
+from calotype.data.held_out import Reason, held_out
+from calotype.data.scenes import Split, sample_spec
+from calotype.data.spec import Spec
+from calotype.data.sprites import SpriteBank
+from calotype.errors import CalotypeError
+
+Category = Literal["single", "two", "position", "colour", "counting"]
+
+# For each category: the numbers of things to ask for, and the held-out combinations that its prompts put into words.
+_CATEGORIES: dict[Category, tuple[tuple[int, ...], frozenset[Reason]]] = {
+    "single": ((1,), frozenset({"colour"})),
+    "two": ((2,), frozenset({"pair"})),
+    "position": ((2,), frozenset({"pair", "direction"})),
+    "colour": ((1,), frozenset({"colour"})),
+    "counting": ((1, 2, 3), frozenset({"colour"})),
+}
+"""single: a thing on a background. two: two things, no direction. position: two things and how they stand. colour: a
+thing on a background, in any wording. counting: one, two or three of a kind."""
+
+_PATIENCE = 2_000
+
+
+def prompts(bank: SpriteBank, category: Category, split: Split, count: int, seed: int = 0) -> list[tuple[str, Spec]]:
+    """``count`` different captions of a category, each with a true scene (128 pixels): the same for the same seed.
+
+    ``train``: no held-out combination. ``held_out``: each caption speaks of one. Everyday names only. Raises
+    CalotypeError when the bank is too small for so many.
+    """
+    amounts, reasons = _CATEGORIES[category]
+    rng = random.Random(f"{category} {seed}")
+    found: dict[str, Spec] = {}
+    for _ in range(_PATIENCE * count):
+        if len(found) == count:
+            break
+        amount = amounts[len(found) % len(amounts)]
+        spec = _asked(bank, category, amount, rng.getrandbits(62))
+        if spec is not None and _fits(spec, split, reasons):
+            found.setdefault(caption(spec), spec)
+    if len(found) < count:
+        raise CalotypeError(f"there are only {len(found)} different {category} prompts: ask for fewer.")
+    return list(found.items())
+
+
+def _asked(bank: SpriteBank, category: Category, amount: int, seed: int) -> Spec | None:
+    """A scene in the words of the category, or None where the seed's scene or sentence is of another kind."""
+    spec = sample_spec(bank, seed, "any", counts=[float(n == amount) for n in (1, 2, 3)])
+    alike = len({thing.sprite for thing in spec.objects}) == 1
+    template = spec.template if category == "colour" else "on a background"
+    if alike != (category not in ("two", "position")) or "{colour}" not in TEMPLATES[template]:
+        return None
+    objects = tuple(replace(thing, word=bank.by_id[thing.sprite].name) for thing in spec.objects)
+    phrase = {"two": "and", "position": "full"}.get(category, "name" if amount == 1 else "list")
+    return replace(spec, objects=objects, phrase=phrase, template=template)
+
+
+def _fits(spec: Spec, split: Split, reasons: frozenset[Reason]) -> bool:
+    held = held_out(spec)
+    if split == "any" or "template" in held:
+        return split == "any"
+    return bool(held & reasons) if split == "held_out" else not held
