@@ -1,6 +1,7 @@
 """Attention, and the transformer that a U-Net's feature map passes through (arXiv 1706.03762, 2112.10752)."""
 
-# mypy: disable-error-code="no-any-return"  (torch types the call of a module as Any)
+# torch types the call of a module as Any.
+# mypy: disable-error-code="no-any-return"
 
 from collections.abc import Callable
 

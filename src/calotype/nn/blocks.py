@@ -1,6 +1,7 @@
 """The convolutional blocks that the autoencoder and the U-Net share, and the embedding of time."""
 
-# mypy: disable-error-code="no-any-return"  (torch types the call of a module as Any)
+# torch types the call of a module as Any.
+# mypy: disable-error-code="no-any-return"
 
 import math
 

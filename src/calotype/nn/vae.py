@@ -1,6 +1,7 @@
 """AutoencoderKL: pictures to latents and back (arXiv 2112.10752)."""
 
-# mypy: disable-error-code="no-any-return"  (torch types the call of a module as Any)
+# torch types the call of a module as Any.
+# mypy: disable-error-code="no-any-return"
 
 from collections import OrderedDict
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Files to networks and back: key names, the diffusers folder, hashes."""

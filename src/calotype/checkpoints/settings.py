@@ -1,0 +1,276 @@
+"""The json files of a diffusers folder to our configurations, and back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
+from calotype.errors import CalotypeError
+
+Settings = dict[str, Any]
+
+_PIPELINES = {1: "StableDiffusionPipeline", 2: "StableDiffusionXLPipeline"}
+_BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
+
+# What our networks do not do. A file that asks for anything else would load and draw nonsense.
+_UNET_FIXED: Mapping[str, Sequence[Any]] = {
+    "act_fn": ("silu",),
+    "addition_embed_type": (None, "text_time"),
+    "class_embed_type": (None,),
+    "conv_in_kernel": (3,),
+    "dual_cross_attention": (False,),
+    "encoder_hid_dim_type": (None,),
+    "flip_sin_to_cos": (True,),
+    "freq_shift": (0,),
+    "mid_block_type": ("UNetMidBlock2DCrossAttn",),
+    "only_cross_attention": (False,),
+    "resnet_time_scale_shift": ("default",),
+    "reverse_transformer_layers_per_block": (None,),
+    "time_cond_proj_dim": (None,),
+    "time_embedding_type": ("positional",),
+}
+_VAE_FIXED: Mapping[str, Sequence[Any]] = {
+    "act_fn": ("silu",),
+    "shift_factor": (None,),
+    "latents_mean": (None,),
+    "use_quant_conv": (True,),
+    "use_post_quant_conv": (True,),
+}
+_SCHEDULE_FIXED: Mapping[str, Sequence[Any]] = {
+    "trained_betas": (None,),
+    "beta_schedule": ("linear", "scaled_linear"),
+    "prediction_type": ("epsilon", "v_prediction", "sample"),
+    "timestep_spacing": ("leading", "trailing", "linspace"),
+}
+
+
+def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
+    """The model that a folder's json files describe; ``files`` maps components to what their file says.
+
+    Components: ``index`` (model_index.json), text_encoder, text_encoder_2, vae, unet, scheduler. Raises CalotypeError
+    for a model that is not a Stable Diffusion, or lacks a setting.
+    """
+    xl = "text_encoder_2" in files
+    encoders = ["text_encoder", "text_encoder_2"] if xl else ["text_encoder"]
+    try:
+        return ModelConfig(
+            name=name,
+            text=tuple(_read_text(files[encoder], xl) for encoder in encoders),
+            vae=_read_vae(files["vae"]),
+            unet=_read_unet(files["unet"]),
+            schedule=_read_schedule(files["scheduler"]),
+        )
+    except KeyError as error:
+        raise CalotypeError(
+            f"model {name}: the setting {error} is missing from its json files. Fetch them again."
+        ) from error
+
+
+def write_model(config: ModelConfig) -> dict[str, Settings]:
+    """The json files that describe ``config``, by component; ``read_model`` undoes it."""
+    files: dict[str, Settings] = {"index": _write_index(config)}
+    for suffix, text in zip(("", "_2"), config.text, strict=False):
+        files[f"text_encoder{suffix}"] = _write_text(text)
+    files["vae"] = _write_vae(config.vae)
+    files["unet"] = _write_unet(config.unet)
+    files["scheduler"] = _write_schedule(config.schedule)
+    return files
+
+
+def tokenizer_settings(config: TextConfig, second: bool) -> dict[str, Settings]:
+    """The two json files beside a tokenizer's vocabulary. SDXL's ``second`` tokenizer pads with "!" (id 0)."""
+    start, end = _BOTH_ENDS
+    special = {"bos_token": start, "eos_token": end, "unk_token": end, "pad_token": "!" if second else end}
+    limits = {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.max_positions}
+    return {"special_tokens_map.json": special, "tokenizer_config.json": {**limits, **special}}
+
+
+def _read_text(settings: Settings, xl: bool) -> TextConfig:
+    _check("text encoder", settings, {"hidden_act": ("quick_gelu", "gelu")})
+    projected = "CLIPTextModelWithProjection" in settings.get("architectures", ())
+    return TextConfig(
+        vocab_size=settings["vocab_size"],
+        hidden_size=settings["hidden_size"],
+        intermediate_size=settings["intermediate_size"],
+        num_layers=settings["num_hidden_layers"],
+        num_heads=settings["num_attention_heads"],
+        max_positions=settings.get("max_position_embeddings", 77),
+        activation=settings.get("hidden_act", "quick_gelu"),
+        projection_dim=settings["projection_dim"] if projected else None,
+        norm_eps=settings.get("layer_norm_eps", 1e-5),
+        skip=1 if xl else 0,
+        final_norm=not xl,
+    )
+
+
+def _write_text(config: TextConfig) -> Settings:
+    projected = config.projection_dim is not None
+    return {
+        "architectures": ["CLIPTextModelWithProjection" if projected else "CLIPTextModel"],
+        "model_type": "clip_text_model",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "max_position_embeddings": config.max_positions,
+        "hidden_act": config.activation,
+        "projection_dim": config.projection_dim if projected else config.hidden_size,
+        "layer_norm_eps": config.norm_eps,
+        "bos_token_id": config.vocab_size - 2,
+        "eos_token_id": config.vocab_size - 1,
+        "pad_token_id": config.vocab_size - 1,
+    }
+
+
+def _read_vae(settings: Settings) -> VaeConfig:
+    _check("autoencoder", settings, _VAE_FIXED)
+    return VaeConfig(
+        image_channels=settings.get("in_channels", 3),
+        latent_channels=settings.get("latent_channels", 4),
+        channels=tuple(settings["block_out_channels"]),
+        layers_per_block=settings["layers_per_block"],
+        mid_attention=settings.get("mid_block_add_attention", True),
+        norm_groups=settings.get("norm_num_groups", 32),
+        scaling_factor=settings.get("scaling_factor", VaeConfig.scaling_factor),
+        sample_size=settings["sample_size"],
+    )
+
+
+def _write_vae(config: VaeConfig) -> Settings:
+    levels = len(config.channels)
+    return {
+        "_class_name": "AutoencoderKL",
+        "act_fn": "silu",
+        "block_out_channels": list(config.channels),
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "in_channels": config.image_channels,
+        "latent_channels": config.latent_channels,
+        "layers_per_block": config.layers_per_block,
+        "mid_block_add_attention": config.mid_attention,
+        "norm_num_groups": config.norm_groups,
+        "out_channels": config.image_channels,
+        "sample_size": config.sample_size,
+        "scaling_factor": config.scaling_factor,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+    }
+
+
+def _read_unet(settings: Settings) -> UNetConfig:
+    _check("U-Net", settings, _UNET_FIXED)
+    types = settings["down_block_types"]
+    _check(
+        "U-Net",
+        {"down_block_types": set(types) <= {"DownBlock2D", "CrossAttnDownBlock2D"}},
+        {"down_block_types": (True,)},
+    )
+    depths = _per_level(settings.get("transformer_layers_per_block") or 1, len(types))
+    # Misnamed ever since: the published files keep the number of heads under the name of their size.
+    heads = settings.get("num_attention_heads") or settings["attention_head_dim"]
+    return UNetConfig(
+        in_channels=settings["in_channels"],
+        out_channels=settings["out_channels"],
+        channels=tuple(settings["block_out_channels"]),
+        layers_per_block=settings["layers_per_block"],
+        transformer_depth=tuple(n if "CrossAttn" in kind else 0 for n, kind in zip(depths, types, strict=True)),
+        mid_depth=depths[-1],
+        num_heads=_per_level(heads, len(types)),
+        context_dim=settings["cross_attention_dim"],
+        linear_projection=settings.get("use_linear_projection", False),
+        norm_groups=settings.get("norm_num_groups", 32),
+        norm_eps=settings.get("norm_eps", 1e-5),
+        added_time_dim=settings.get("addition_time_embed_dim"),
+        added_dim=settings.get("projection_class_embeddings_input_dim"),
+        sample_size=settings["sample_size"],
+    )
+
+
+def _write_unet(config: UNetConfig) -> Settings:
+    attended = ["CrossAttn" if depth else "" for depth in config.transformer_depth]
+    # The last entry is the middle's as well, which has a transformer even where the last level has none.
+    depths = [max(depth, 1) for depth in config.transformer_depth[:-1]] + [config.mid_depth]
+    settings: Settings = {
+        "_class_name": "UNet2DConditionModel",
+        "act_fn": "silu",
+        "attention_head_dim": _shortest(config.num_heads),
+        "block_out_channels": list(config.channels),
+        "center_input_sample": False,
+        "cross_attention_dim": config.context_dim,
+        "down_block_types": [f"{kind}DownBlock2D" for kind in attended],
+        "downsample_padding": 1,
+        "flip_sin_to_cos": True,
+        "freq_shift": 0,
+        "in_channels": config.in_channels,
+        "layers_per_block": config.layers_per_block,
+        "mid_block_scale_factor": 1,
+        "norm_eps": config.norm_eps,
+        "norm_num_groups": config.norm_groups,
+        "out_channels": config.out_channels,
+        "sample_size": config.sample_size,
+        "transformer_layers_per_block": _shortest(depths),
+        "up_block_types": [f"{kind}UpBlock2D" for kind in reversed(attended)],
+        "use_linear_projection": config.linear_projection,
+    }
+    if config.added_dim is not None:
+        settings["addition_embed_type"] = "text_time"
+        settings["addition_time_embed_dim"] = config.added_time_dim
+        settings["projection_class_embeddings_input_dim"] = config.added_dim
+    return settings
+
+
+def _read_schedule(settings: Settings) -> ScheduleConfig:
+    _check("scheduler", settings, _SCHEDULE_FIXED)
+    return ScheduleConfig(
+        beta_schedule=settings["beta_schedule"],
+        beta_start=settings["beta_start"],
+        beta_end=settings["beta_end"],
+        num_steps=settings["num_train_timesteps"],
+        parameterization=settings.get("prediction_type", "epsilon"),
+        zero_terminal_snr=settings.get("rescale_betas_zero_snr", False),
+        spacing=settings.get("timestep_spacing", "leading"),
+        steps_offset=settings.get("steps_offset", 0),
+    )
+
+
+def _write_schedule(config: ScheduleConfig) -> Settings:
+    return {
+        "_class_name": "DDIMScheduler",
+        "beta_end": config.beta_end,
+        "beta_schedule": config.beta_schedule,
+        "beta_start": config.beta_start,
+        "clip_sample": False,
+        "num_train_timesteps": config.num_steps,
+        "prediction_type": config.parameterization,
+        "rescale_betas_zero_snr": config.zero_terminal_snr,
+        "set_alpha_to_one": False,
+        "steps_offset": config.steps_offset,
+        "timestep_spacing": config.spacing,
+    }
+
+
+def _write_index(config: ModelConfig) -> Settings:
+    index: Settings = {"_class_name": _PIPELINES[len(config.text)], "scheduler": ["diffusers", "DDIMScheduler"]}
+    for suffix, text in zip(("", "_2"), config.text, strict=False):
+        index[f"text_encoder{suffix}"] = ["transformers", _write_text(text)["architectures"][0]]
+        index[f"tokenizer{suffix}"] = ["transformers", "CLIPTokenizer"]
+    index["unet"] = ["diffusers", "UNet2DConditionModel"]
+    index["vae"] = ["diffusers", "AutoencoderKL"]
+    if len(config.text) == 1:
+        index |= {"feature_extractor": [None, None], "safety_checker": [None, None], "requires_safety_checker": False}
+    return index
+
+
+def _check(what: str, settings: Settings, fixed: Mapping[str, Sequence[Any]]) -> None:
+    for key, values in fixed.items():
+        if key in settings and settings[key] not in values:
+            raise CalotypeError(
+                f"this {what} is of a kind Calotype does not know: {key} is {settings[key]!r}. "
+                "Use a model of the SD 1.x, 2.x or SDXL families."
+            )
+
+
+def _per_level(value: int | Sequence[int], levels: int) -> tuple[int, ...]:
+    return (value,) * levels if isinstance(value, int) else tuple(value)
+
+
+def _shortest(values: Sequence[int]) -> int | list[int]:
+    return values[0] if len(set(values)) == 1 else list(values)
