@@ -1,0 +1,1 @@
+"""Judges and metrics: figures about models. Training imports nothing from here."""

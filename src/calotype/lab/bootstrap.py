@@ -1,0 +1,29 @@
+"""A mean and how far it can be trusted: the bootstrap by prompt (Efron 1979), since one prompt's pictures are alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, its 95 % interval, and the number of prompts behind it."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def estimate(per_prompt: Sequence[float], draws: int = 1000) -> Estimate | None:
+    """The mean of one figure per prompt and the 2.5 and 97.5 percentiles of the means of ``draws`` resamples.
+
+    The resamples are the same at every call. None without prompts.
+    """
+    if not per_prompt:
+        return None
+    values = np.asarray(per_prompt, dtype=np.float64)
+    resamples = np.random.default_rng(0).integers(0, len(values), (draws, len(values)))
+    low, high = np.percentile(values[resamples].mean(1), [2.5, 97.5])
+    return Estimate(float(values.mean()), float(low), float(high), len(values))

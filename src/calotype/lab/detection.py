@@ -1,0 +1,24 @@
+"""Detection: what a judge sees. A judge turns pictures into lists of detections."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from calotype.data.spec import Box
+
+Pictures = UInt8[np.ndarray, "b h w 3"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A sprite's id, the box its visible part fills (x0, y0, x1, y1 in pixels), and a confidence in [0, 1]."""
+
+    sprite: str
+    box: Box
+    score: float
+
+
+Judge = Callable[[Pictures], list[list[Detection]]]
+"""Pictures to detections, most confident first."""
