@@ -1,0 +1,103 @@
+"""The loop: a generator over optimizer steps, as sampling is a generator over denoising steps.
+
+It knows neither moving averages nor logs nor checkpoints: they live in whoever iterates (``runs.py``). The data and
+the noise of a step are functions of (seed, step) alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from calotype.training.run import OptimizerSettings, Phase, Run
+
+Batch = Mapping[str, Tensor]
+
+
+class Task(Protocol):
+    """What one kind of network learns, and how one looks at it."""
+
+    module: nn.Module
+
+    def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
+        """Examples for one step, on the CPU. Called on a thread of its own, one step ahead."""
+
+    def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and the named parts of it worth watching. ``rng`` is a CPU generator."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Figures on held-out scenes, of ``module`` as it stands."""
+
+    def sheet(self) -> Image.Image:
+        """A picture of what ``module`` can do as it stands."""
+
+    def product(self) -> nn.Module:
+        """The network that later stages and the export take, from ``module`` as it stands."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One optimizer step, after the update."""
+
+    step: int
+    """Steps done, this one included."""
+    steps: int
+    samples: int
+    loss: float
+    lr: float
+    grad_norm: float
+    parts: Mapping[str, float]
+
+
+def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0) -> Iterator[Metrics]:
+    """Train ``task.module`` from step ``start`` to the end of ``run``, yielding after each update."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    device = parameters[0].device
+    with ThreadPoolExecutor(1) as composer:
+
+        def compose(step: int) -> Batch:
+            return task.batch(run.phase(step)[0], np.random.default_rng([run.seed, step]))
+
+        ahead = composer.submit(compose, start) if start < run.steps else None
+        for step in range(start, run.steps):
+            assert ahead is not None
+            batch = {name: value.to(device, non_blocking=True) for name, value in ahead.result().items()}
+            ahead = composer.submit(compose, step + 1) if step + 1 < run.steps else None
+            for group in optimizer.param_groups:
+                group["lr"] = run.lr(step)
+            with half_precision(device):
+                loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
+            optimizer.step()
+            figures = {name: part.item() for name, part in parts.items()}
+            yield Metrics(step + 1, run.steps, run.samples(step + 1), loss.item(), run.lr(step), norm.item(), figures)
+
+
+def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
+    """AdamW over the parameters of ``module`` that are trained; its learning rate is set by the loop."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=settings.betas, fused=True)
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device is fast at it: any GPU, and CPUs with AMX or AVX512-BF16 instructions."""
+    capable = device.type != "cpu" or any(
+        torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16")
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(capable))
+
+
+def hash_of(*numbers: int) -> int:
+    """A 63-bit seed that is a function of ``numbers``."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

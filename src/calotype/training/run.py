@@ -1,0 +1,139 @@
+"""Run: one stage of training as a value, read from a TOML file. Everything that decides the weights is in it."""
+
+import tomllib
+from itertools import accumulate
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from calotype.configs import PRESETS, ModelConfig
+from calotype.errors import CalotypeError
+
+TaskName = Literal["tokenizer", "vae", "clip", "unet"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(_Value):
+    """A stretch of steps on scenes of one size. The learning rate goes from the first to the second value, linearly."""
+
+    size: PositiveInt
+    batch: PositiveInt
+    steps: PositiveInt
+    lr: tuple[float, float]
+
+
+class OptimizerSettings(_Value):
+    """AdamW (arXiv 1711.05101); matrices and kernels decay, norms and biases do not."""
+
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    clip: float = Field(1.0, gt=0)
+    """The largest norm of the gradient."""
+    warmup: NonNegativeInt = 200
+    """Steps over which the learning rate rises from zero."""
+
+
+class Cadence(_Value):
+    """When the consumer of the loop looks at the model. None of it changes what is learned."""
+
+    evaluate: PositiveInt = 500
+    sheet: PositiveInt = 500
+    checkpoint_seconds: float = Field(45.0, gt=0)
+
+
+class Run(_Value):
+    """One stage of training. ``phases`` may grow while a run goes on; everything else is settled when it starts."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    task: TaskName
+    seed: NonNegativeInt = 0
+    preset: str = "embedded"
+    style: str = "noto"
+    """The sprites' style, or "drawn" for the stand-ins that need no art."""
+    phases: tuple[Phase, ...] = Field((), description="in order")
+    optimizer: OptimizerSettings = OptimizerSettings()
+    ema: float = Field(0.999, ge=0, lt=1)
+    earlier: dict[TaskName, str] = {}
+    """Which runs of the cache the earlier stages come from."""
+    cadence: Cadence = Cadence()
+
+    @property
+    def config(self) -> ModelConfig:
+        """The preset's networks."""
+        if self.preset not in PRESETS:
+            raise CalotypeError(
+                f"unknown preset {self.preset!r} in run {self.name!r}: choose one of {', '.join(PRESETS)}."
+            )
+        return PRESETS[self.preset]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase(self, step: int) -> tuple[Phase, float]:
+        """The phase that ``step`` falls in, and how far through it the step is, in [0, 1)."""
+        for phase, end in zip(self.phases, accumulate(phase.steps for phase in self.phases), strict=True):
+            if step < end:
+                return phase, (step - end + phase.steps) / phase.steps
+        raise IndexError(f"step {step} of a run of {self.steps}")
+
+    def lr(self, step: int) -> float:
+        """The learning rate of ``step``: the phase's line, times the warm-up's."""
+        phase, done = self.phase(step)
+        start, end = phase.lr
+        return (start + (end - start) * done) * min(1.0, (step + 1) / max(1, self.optimizer.warmup))
+
+    def samples(self, step: int) -> int:
+        """Examples seen before ``step``."""
+        seen = 0
+        for phase in self.phases:
+            seen += min(step, phase.steps) * phase.batch
+            step = max(0, step - phase.steps)
+        return seen
+
+    def check_continues(self, earlier: Self, step: int) -> None:
+        """Raise CalotypeError unless this run agrees with ``earlier`` on everything that decided its first ``step`` steps.
+
+        Phases that have not begun may change, phases may be added, and the one under way may grow longer when its
+        learning rate is constant (its line would otherwise have been another).
+        """
+        fixed = {"phases", "cadence"}
+        before, now = earlier.model_dump(exclude=fixed), self.model_dump(exclude=fixed)
+        changed = [name for name in now if now[name] != before[name]]
+        if changed:
+            raise CalotypeError(
+                f"run {self.name!r} was started with another {', '.join(changed)}: "
+                "restore the run file, or start afresh under a new name (or with --fresh)."
+            )
+        start = 0
+        for index, phase in enumerate(earlier.phases):
+            if start >= step:
+                break
+            start += phase.steps
+            mine = self.phases[index] if index < len(self.phases) else None
+            constant = phase.lr[0] == phase.lr[1] and start >= step
+            longer = mine is not None and mine.steps >= phase.steps - max(0, start - step)
+            if mine is None or mine != phase.model_copy(update={"steps": mine.steps} if constant and longer else {}):
+                raise CalotypeError(
+                    f"run {self.name!r} has trained {step} steps by another phase {index + 1}: "
+                    "only phases that have not begun may change; restore it, or start afresh under a new name."
+                )
+
+
+def read(path: Path) -> Run:
+    """The run in a TOML file. Raises CalotypeError, in one line, for anything that is wrong with it."""
+    try:
+        return Run.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise CalotypeError(f"no run file {path}: the project's own are in runs/embedded.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CalotypeError(f"cannot read run file {path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CalotypeError(f"run file {path}: {where}: {first['msg']}. See runs/embedded for examples.") from error

@@ -1,0 +1,104 @@
+"""A run from its file to its product: the consumer of the loop. Averages, logs, sheets and checkpoints live here."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from calotype.errors import CalotypeError
+from calotype.files import written_whole
+from calotype.training import state, vae
+from calotype.training.ema import Ema
+from calotype.training.loop import Metrics, Task, adamw, hash_of, train
+from calotype.training.run import Run, read
+
+TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task}
+
+
+def start(file: Path, device: str | None = None, fresh: bool = False) -> Iterator[Metrics]:
+    """Train the run in ``file``, going on from its checkpoint unless ``fresh``; yields after each optimizer step.
+
+    Stops early, with everything saved, on Ctrl-C or when the iterator is closed. The product (``weights.safetensors``
+    in the run's folder) is written whenever the run stops in order. Raises CalotypeError for a faulty run file, a
+    missing earlier stage, or a checkpoint that belongs to other settings.
+    """
+    run = read(file)
+    if not run.phases:
+        raise CalotypeError(f"run {run.name!r} has no phases: give it at least one [[phases]] table.")
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with torch.random.fork_rng():
+        torch.manual_seed(hash_of(run.seed))
+        task = TASKS[run.task](run, place)
+    yield from follow(task, run, fresh)
+
+
+def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
+    """``train`` with a memory: restores ``task.module``, then averages, logs, draws and saves while it is trained.
+
+    When a step was also an evaluation, its figures are among the parts of its metrics.
+    """
+    ema, optimizer = Ema(task.module, run.ema), adamw(task.module, run.optimizer)
+    step = 0 if fresh else state.restore(run, task.module, ema, optimizer)
+    state.cut_log(run.name, step)
+    saved = time.monotonic()
+
+    def finish() -> None:
+        state.save(run, step, task.module, ema, optimizer)
+        with ema.worn_by(task.module):
+            state.save_product(run.name, task.product())
+
+    with _interruption() as interrupted:
+        for metrics in train(task, run, optimizer, step):
+            step = metrics.step
+            ema.update(task.module, step)
+            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, ema, step)})
+            state.log(run.name, metrics)
+            if time.monotonic() - saved > run.cadence.checkpoint_seconds:
+                state.save(run, step, task.module, ema, optimizer)
+                saved = time.monotonic()
+            try:
+                yield metrics
+            except GeneratorExit:
+                finish()
+                raise
+            if interrupted.is_set():
+                break
+        finish()
+
+
+def _look(task: Task, run: Run, ema: Ema, step: int) -> dict[str, float]:
+    """Sheet and evaluation of the averaged weights, when they are due."""
+    sheet, evaluate = step % run.cadence.sheet == 0, step % run.cadence.evaluate == 0 or step == run.steps
+    if not sheet and not evaluate:
+        return {}
+    with ema.worn_by(task.module):
+        if sheet or step == run.steps:
+            with written_whole(state.folder(run.name) / f"sheet-{step:06d}.png") as path:
+                task.sheet().save(path, format="PNG")
+        return task.evaluate() if evaluate else {}
+
+
+@contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or a termination sets instead of raising in the midst of a step. A second Ctrl-C raises."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, _frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,58 @@
+"""Scenes of the world as tensors."""
+
+from collections.abc import Sequence
+from functools import cache
+from math import ceil, floor
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from calotype.data.scenes import Scene, World
+from calotype.data.spec import Spec
+from calotype.data.sprites import SpriteBank, drawn_bank, load_bank
+
+FIXED = 20_000_000
+"""Where the seeds of the fixed scenes begin that evaluations and sheets show."""
+
+
+@cache
+def bank(style: str) -> SpriteBank:
+    """The sprites of a run's world."""
+    return drawn_bank() if style == "drawn" else load_bank(style)
+
+
+def draw(world: World, rng: np.random.Generator, count: int) -> list[Scene]:
+    """``count`` training scenes that ``rng`` picks."""
+    return [world.scene(int(seed), "train") for seed in rng.integers(2**62, size=count)]
+
+
+def held_out(world: World, count: int) -> list[Scene]:
+    """The first ``count`` held-out scenes: the same ones in every evaluation."""
+    return [world.scene(FIXED + index, "held_out") for index in range(count)]
+
+
+def images(scenes: Sequence[Scene]) -> UInt8[Tensor, "b 3 h w"]:
+    """The pictures of ``scenes``, which are of one size."""
+    return torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).contiguous()
+
+
+def to_unit(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Bytes to [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_pixels(values: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
+    """[-1, 1] to bytes, clamped and rounded."""
+    return ((values.float() + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def foreground(specs: Sequence[Spec]) -> Float[Tensor, "b 1 h w"]:
+    """1 inside the objects' boxes, 0 outside."""
+    masks = torch.zeros(len(specs), 1, specs[0].size, specs[0].size)
+    for mask, spec in zip(masks, specs, strict=True):
+        for item in spec.objects:
+            x0, y0, x1, y1 = item.box
+            mask[:, max(0, floor(y0)) : ceil(y1), max(0, floor(x0)) : ceil(x1)] = 1
+    return masks

@@ -1,0 +1,111 @@
+"""Checkpoints of a run: one safetensors file that holds all that the rest of the run depends on."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from calotype.errors import CalotypeError
+from calotype.files import cache_dir, written_whole
+from calotype.training.ema import Ema
+from calotype.training.loop import Metrics
+from calotype.training.run import Run
+
+
+def folder(name: str) -> Path:
+    """Where the run ``name`` keeps its checkpoint, log, sheets and product."""
+    return cache_dir("runs", name)
+
+
+def save(run: Run, step: int, module: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> None:
+    """Write the checkpoint; the one before stays until this one is whole."""
+    tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in ema.weights.items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+    metadata = {"step": str(step), "run": run.model_dump_json()}
+    with written_whole(folder(run.name) / "state.safetensors") as path:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, metadata)
+
+
+def restore(run: Run, module: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> int:
+    """Fill all three from the run's checkpoint and return its step; 0, and nothing filled, where there is none.
+
+    Raises CalotypeError when the checkpoint is damaged or belongs to a run with other settings.
+    """
+    path = folder(run.name) / "state.safetensors"
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        step = int(metadata["step"])
+        run.check_continues(Run.model_validate_json(metadata["run"]), step)
+        _fill(tensors, module, ema, optimizer)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise CalotypeError(
+            f"checkpoint {path} is damaged or of another network: remove it to start afresh."
+        ) from error
+    return step
+
+
+def _fill(tensors: dict[str, Tensor], module: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> None:
+    module.load_state_dict(_below(tensors, "model."))
+    for name, value in ema.weights.items():
+        value.copy_(tensors[f"ema.{name}"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in _below(tensors, "optimizer.").items():
+        index, _, moment = name.partition(".")
+        moments.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def save_product(name: str, module: nn.Module) -> None:
+    """Write the network that later stages and the export take from run ``name``."""
+    with written_whole(folder(name) / "weights.safetensors") as path:
+        save_file({key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}, path)
+
+
+def load_product(name: str, module: nn.Module) -> None:
+    """Fill ``module`` with what run ``name`` has made. Raises CalotypeError when it has made nothing, or another network."""
+    path = folder(name) / "weights.safetensors"
+    try:
+        module.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise CalotypeError(
+            f"run {name!r} has no weights yet: train it first, with its file in runs/embedded."
+        ) from error
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CalotypeError(f"{path} is damaged or of another network: train run {name!r} again.") from error
+
+
+def log(name: str, metrics: Metrics) -> None:
+    """Append one line to the run's log."""
+    with (folder(name) / "log.jsonl").open("a", encoding="utf-8") as file:
+        row = asdict(metrics)
+        file.write(json.dumps(row | row.pop("parts")) + "\n")
+
+
+def cut_log(name: str, step: int) -> None:
+    """Drop what was logged after ``step``: it is about to happen again."""
+    path = folder(name) / "log.jsonl"
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        with written_whole(path) as whole:
+            whole.write_text("".join(f"{line}\n" for line in lines if _step(line) <= step), encoding="utf-8")
+
+
+def _step(line: str) -> float:
+    try:
+        return int(json.loads(line)["step"])
+    except ValueError:  # the half line of a process that was killed
+        return float("inf")
