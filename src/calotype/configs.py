@@ -138,7 +138,7 @@ EMBEDDED = ModelConfig(
     "embedded",
     (TextConfig(vocab_size=2048, hidden_size=256, intermediate_size=1024, num_layers=4, num_heads=4),),
     VaeConfig(
-        channels=(32, 64, 128, 128), layers_per_block=1, mid_attention=False, norm_groups=8,
+        channels=(16, 32, 96, 192), layers_per_block=1, mid_attention=False, norm_groups=4,
         scaling_factor=1.0, sample_size=128,
     ),
     UNetConfig(

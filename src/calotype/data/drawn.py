@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw
 
-from calotype.data.colours import COLOURS
+from calotype.data.colours import COLOURS, RGB
 from calotype.data.sprites import Pixels, Sprite, crop
 
 _SIZE, _SUPERSAMPLING = 128, 4
@@ -16,24 +16,28 @@ Polygon = list[tuple[float, float]]
 
 def drawn() -> Iterator[Sprite]:
     """Twenty-four stand-in sprites: twelve shapes, plain and as an outline."""
-    for colour, (names, polygon) in zip(COLOURS, _SHAPES.items(), strict=True):
+    for colour, (names, polygon) in zip(COLOURS.values(), _SHAPES.items(), strict=True):
         name, *aliases = names
-        yield Sprite(f"drawn-{name}", name, tuple(aliases), "shapes", _picture(polygon, colour, outline=False))
+        yield Sprite(f"drawn-{name}", name, tuple(aliases), "shapes", _picture(polygon, colour, filled=True))
         yield Sprite(
-            f"drawn-{name}-outline", f"{name} outline", (), "outlines", _picture(polygon, colour, outline=True)
+            f"drawn-{name}-outline", f"{name} outline", (), "outlines", _picture(polygon, colour, filled=False)
         )
 
 
-def _picture(polygon: Polygon, colour: str, outline: bool) -> Pixels:
-    """A polygon of points in [-1, 1] squared, filled, or hollow; drawn large and reduced for smooth edges."""
+def _picture(polygon: Polygon, colour: RGB, filled: bool) -> Pixels:
+    """A polygon of points in [-1, 1] squared; drawn large and reduced for smooth edges.
+
+    The edge is in the colour and in its opposite, so that the shape is seen on any background.
+    """
     side = _SIZE * _SUPERSAMPLING
     image = Image.new("RGBA", (side, side))
     pen = ImageDraw.Draw(image)
     points = [((x + 1) / 2 * (side - 1), (y + 1) / 2 * (side - 1)) for x, y in polygon]
-    if outline:
-        pen.line([*points, *points[:2]], fill=COLOURS[colour], width=side // 8, joint="curve")
-    else:
-        pen.polygon(points, fill=COLOURS[colour])
+    opposite = tuple(255 - channel for channel in colour)
+    pen.polygon(points, fill=colour if filled else None)
+    pen.line([*points, *points[:2]], fill=opposite, width=side // 8, joint="curve")
+    if not filled:
+        pen.line([*points, *points[:2]], fill=colour, width=side // 16, joint="curve")
     return crop(np.asarray(image.convert("RGBa").resize((_SIZE, _SIZE), Image.Resampling.BOX).convert("RGBA")))
 
 
@@ -67,7 +71,7 @@ _SHAPES: dict[tuple[str, ...], Polygon] = {
     ],
     ("bar", "beam"): [(-0.9, -0.25), (0.9, -0.25), (0.9, 0.25), (-0.9, 0.25)],
     ("arrow",): [(-0.9, -0.2), (0.1, -0.2), (0.1, -0.6), (0.9, 0), (0.1, 0.6), (0.1, 0.2), (-0.9, 0.2)],
-    ("hourglass",): [(-0.7, -0.9), (0.7, -0.9), (-0.7, 0.9), (0.7, 0.9)],
+    ("bow tie",): [(-0.7, -0.9), (0.7, -0.9), (-0.7, 0.9), (0.7, 0.9)],
     ("sunburst", "spark"): _ring(32, (0.9, 0.6)),
     ("boot",): _bent(0.6, 0.45),
 }  # fmt: skip

@@ -24,7 +24,7 @@ _CATEGORIES: dict[Category, tuple[tuple[int, ...], frozenset[Reason]]] = {
 """single: a thing on a background. two: two things, no direction. position: two things and how they stand. colour: a
 thing on a background, in any wording. counting: one, two or three of a kind."""
 
-_PATIENCE = 2_000
+_PATIENCE = 10_000
 
 
 def prompts(bank: SpriteBank, category: Category, split: Split, count: int, seed: int = 0) -> list[tuple[str, Spec]]:
@@ -36,15 +36,16 @@ def prompts(bank: SpriteBank, category: Category, split: Split, count: int, seed
     amounts, reasons = _CATEGORIES[category]
     rng = random.Random(f"{category} {seed}")
     found: dict[str, Spec] = {}
-    for _ in range(_PATIENCE * count):
-        if len(found) == count:
-            break
+    fruitless = 0
+    while len(found) < count:
+        if fruitless == _PATIENCE:
+            raise CalotypeError(f"there are hardly more than {len(found)} {category} prompts: ask for fewer.")
         amount = amounts[len(found) % len(amounts)]
         spec = _asked(bank, category, amount, rng.getrandbits(62))
-        if spec is not None and _fits(spec, split, reasons):
-            found.setdefault(caption(spec), spec)
-    if len(found) < count:
-        raise CalotypeError(f"there are only {len(found)} different {category} prompts: ask for fewer.")
+        if spec is None or not _fits(spec, split, reasons) or caption(spec) in found:
+            fruitless += 1
+            continue
+        found[caption(spec)], fruitless = spec, 0
     return list(found.items())
 
 

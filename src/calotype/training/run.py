@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from calotype.configs import PRESETS, ModelConfig
 from calotype.errors import CalotypeError
 
-TaskName = Literal["tokenizer", "vae", "clip", "unet"]
+TaskName = Literal["tokenizer", "vae", "clip", "unet", "export"]
 
 
 class _Value(BaseModel):
@@ -70,6 +70,12 @@ class Run(_Value):
             )
         return PRESETS[self.preset]
 
+    def needs(self, stage: TaskName) -> str:
+        """The name of the run that made the earlier ``stage``. Raises CalotypeError when the run file does not say."""
+        if stage not in self.earlier:
+            raise CalotypeError(f"run {self.name!r} does not say where its {stage} comes from: give it earlier.{stage}.")
+        return self.earlier[stage]
+
     @property
     def steps(self) -> int:
         """Optimizer steps in all phases."""
@@ -97,7 +103,7 @@ class Run(_Value):
         return seen
 
     def check_continues(self, earlier: Self, step: int) -> None:
-        """Raise CalotypeError unless this run agrees with ``earlier`` on everything that decided its first ``step`` steps.
+        """Raise CalotypeError unless this run agrees with ``earlier`` on what decided its first ``step`` steps.
 
         Phases that have not begun may change, phases may be added, and the one under way may grow longer when its
         learning rate is constant (its line would otherwise have been another).

@@ -12,12 +12,14 @@ import torch
 
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
-from calotype.training import state, vae
+from calotype.training import clip, state, tokenizer, vae
 from calotype.training.ema import Ema
 from calotype.training.loop import Metrics, Task, adamw, hash_of, train
 from calotype.training.run import Run, read
 
-TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task}
+TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task, "clip": clip.task}
+AT_ONCE: dict[str, Callable[[Run], Path]] = {"tokenizer": tokenizer.train}
+"""The stages without steps."""
 
 
 def start(file: Path, device: str | None = None, fresh: bool = False) -> Iterator[Metrics]:
@@ -28,6 +30,9 @@ def start(file: Path, device: str | None = None, fresh: bool = False) -> Iterato
     missing earlier stage, or a checkpoint that belongs to other settings.
     """
     run = read(file)
+    if run.task in AT_ONCE:
+        AT_ONCE[run.task](run)
+        return
     if not run.phases:
         raise CalotypeError(f"run {run.name!r} has no phases: give it at least one [[phases]] table.")
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

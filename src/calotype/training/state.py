@@ -76,7 +76,7 @@ def save_product(name: str, module: nn.Module) -> None:
 
 
 def load_product(name: str, module: nn.Module) -> None:
-    """Fill ``module`` with what run ``name`` has made. Raises CalotypeError when it has made nothing, or another network."""
+    """Fill ``module`` with what run ``name`` has made; CalotypeError when it has made nothing, or another network."""
     path = folder(name) / "weights.safetensors"
     try:
         module.load_state_dict(load_file(path))

@@ -29,7 +29,7 @@ FOREGROUND = 3.0
 
 
 class VaeTask:
-    """L1, Laplacian pyramid and gradients of the error, all in float32, and a whisper of Kullback-Leibler divergence."""
+    """L1, Laplacian pyramid and gradients of the error, all in float32, and a whisper of the divergence."""
 
     def __init__(self, config: VaeConfig, bank: SpriteBank, device: torch.device, evaluated: int = 48) -> None:
         self.module = Autoencoder(config).to(device)
