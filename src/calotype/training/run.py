@@ -73,7 +73,9 @@ class Run(_Value):
     def needs(self, stage: TaskName) -> str:
         """The name of the run that made the earlier ``stage``. Raises CalotypeError when the run file does not say."""
         if stage not in self.earlier:
-            raise CalotypeError(f"run {self.name!r} does not say where its {stage} comes from: give it earlier.{stage}.")
+            raise CalotypeError(
+                f"run {self.name!r} does not say where its {stage} comes from: give it earlier.{stage}."
+            )
         return self.earlier[stage]
 
     @property

@@ -1,0 +1,68 @@
+"""The tokenizer's stage: byte-level BPE in CLIP's form (arXiv 2103.00020, 2.4), learned on the captions of the world."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import models, pre_tokenizers, trainers
+
+from calotype.data.captions import caption
+from calotype.data.scenes import World
+from calotype.data.sprites import SpriteBank
+from calotype.errors import CalotypeError
+from calotype.files import written_whole
+from calotype.text.tokenizer import END, START, word_splitter
+from calotype.training import scenes, state
+from calotype.training.run import Run
+
+SPECIALS = (START, END)
+"""The vocabulary's last entries: CLIP's text encoder pools at its highest token."""
+_SUFFIX = "</w>"
+_SCENES = 20_000
+
+
+def train(run: Run) -> Path:
+    """Learn the vocabulary of the run's world and write vocab.json and merges.txt; returns their folder."""
+    vocabulary, merges = learn(captions(scenes.bank(run.style)), run.config.text[0].vocab_size)
+    folder = state.folder(run.name)
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    for name, text in (
+        ("vocab.json", json.dumps(vocabulary, ensure_ascii=False)),
+        ("merges.txt", "\n".join(lines) + "\n"),
+    ):
+        with written_whole(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def captions(bank: SpriteBank) -> Iterable[str]:
+    """What is said in the world of ``bank``: the captions of many scenes, held-out words included."""
+    world = World(bank)
+    yield from (caption(world.spec(seed, "any")) for seed in range(_SCENES))
+
+
+def learn(texts: Iterable[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary of exactly ``size`` entries and the merges, most frequent first, learned from ``texts``.
+
+    The alphabet is CLIP's: 256 bytes, and the same 256 at the end of a word. A trainer left alone leaves out those it
+    has not seen, and a text that holds one would become an end-of-text in its midst. Where the texts give fewer merges
+    than there is room for, the free entries stand before the specials and never occur.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    room = size - 2 * len(alphabet) - len(SPECIALS)
+    if room < 0:
+        raise CalotypeError(f"a vocabulary of {size} is too small: bytes and specials alone are {size - room}.")
+    backend = word_splitter(models.BPE(end_of_word_suffix=_SUFFIX))
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, end_of_word_suffix=_SUFFIX, initial_alphabet=alphabet, min_frequency=1, show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    learned = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
+    tokens = [*alphabet, *(byte + _SUFFIX for byte in alphabet)]
+    merges: list[tuple[str, str]] = []
+    for left, right in learned[:room]:
+        merges.append((left, right))
+        if left + right not in tokens:
+            tokens.append(left + right)
+    tokens += [f"<|free{index}|>" for index in range(size - len(SPECIALS) - len(tokens))]
+    return {token: number for number, token in enumerate((*tokens, *SPECIALS))}, merges
