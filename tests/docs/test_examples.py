@@ -49,13 +49,9 @@ def test_shell_examples_run(block: str, beside: Path) -> None:
         if command == "make":
             argv = ["make", "--dry-run", "--directory", str(ROOT), *words]
         elif command == "calotype":
-            long = words[0] in ("train", "evaluate") or words[:2] == ["data", "fetch-art"]
-            argv = [
-                sys.executable,
-                "-m",
-                "calotype",
-                *(words[: 1 + (words[0] == "data")] + ["--help"] if long else words),
-            ]
+            if words[0] in ("train", "evaluate") or words[:2] == ["data", "fetch-art"]:
+                words = [*words[: 1 + (words[0] == "data")], "--help"]
+            argv = [sys.executable, "-m", "calotype", *words]
         else:
             assert command in ("git", "cd", "pip"), f"{command} is not tested: say how in {__file__}"
             continue
