@@ -27,17 +27,17 @@ def drawn() -> Iterator[Sprite]:
 def _picture(polygon: Polygon, colour: RGB, filled: bool) -> Pixels:
     """A polygon of points in [-1, 1] squared; drawn large and reduced for smooth edges.
 
-    The edge is in the colour and in its opposite, so that the shape is seen on any background.
+    The edge is in an opposite colour too, so that the shape is seen on any background.
     """
     side = _SIZE * _SUPERSAMPLING
     image = Image.new("RGBA", (side, side))
     pen = ImageDraw.Draw(image)
     points = [((x + 1) / 2 * (side - 1), (y + 1) / 2 * (side - 1)) for x, y in polygon]
-    opposite = tuple(255 - channel for channel in colour)
+    opposite = tuple((channel + 128) % 256 for channel in colour)
     pen.polygon(points, fill=colour if filled else None)
-    pen.line([*points, *points[:2]], fill=opposite, width=side // 8, joint="curve")
+    pen.line([*points, *points[:2]], fill=opposite, width=side // 9, joint="curve")
     if not filled:
-        pen.line([*points, *points[:2]], fill=colour, width=side // 16, joint="curve")
+        pen.line([*points, *points[:2]], fill=colour, width=side // 20, joint="curve")
     return crop(np.asarray(image.convert("RGBa").resize((_SIZE, _SIZE), Image.Resampling.BOX).convert("RGBA")))
 
 
