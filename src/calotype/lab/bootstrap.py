@@ -16,13 +16,11 @@ class Estimate:
     count: int
 
 
-def estimate(per_prompt: Sequence[float], draws: int = 1000) -> Estimate | None:
+def estimate(per_prompt: Sequence[float], draws: int = 1000) -> Estimate:
     """The mean of one figure per prompt and the 2.5 and 97.5 percentiles of the means of ``draws`` resamples.
 
-    The resamples are the same at every call. None without prompts.
+    The resamples are the same at every call. There must be at least one prompt.
     """
-    if not per_prompt:
-        return None
     values = np.asarray(per_prompt, dtype=np.float64)
     resamples = np.random.default_rng(0).integers(0, len(values), (draws, len(values)))
     low, high = np.percentile(values[resamples].mean(1), [2.5, 97.5])

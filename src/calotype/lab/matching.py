@@ -14,12 +14,15 @@ transparent T is nothing, and what lies there stays unexplained. J1 looks for th
 A detection's score is the share of the squared error in its own box that it explains: 1 for a perfect match.
 """
 
-from collections.abc import Iterator
+# torch leaves some methods of tensors untyped.
+# mypy: disable-error-code="no-untyped-call"
+
 from itertools import combinations
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -97,9 +100,7 @@ class Matcher:
         sprite = gain.flatten(2).gather(2, at).topk(RIVALS, 1).indices.transpose(1, 2)
         return sprite, first + size.flatten(2).gather(2, at).transpose(1, 2).gather(2, sprite), place
 
-    def _agree(
-        self, departure: Tensor, rgb: Tensor, sprite: Tensor, size: Tensor, place: Tensor
-    ) -> list[Detection]:
+    def _agree(self, departure: Tensor, rgb: Tensor, sprite: Tensor, size: Tensor, place: Tensor) -> list[Detection]:
         """Steps 3 and 4 for one picture at half the resolution."""
         sprite, size = sprite.flatten(), size.flatten()
         centre = 2 * torch.stack([place // 32, place % 32], -1).repeat_interleave(RIVALS, 0)
@@ -149,18 +150,20 @@ class Matcher:
         return canvas[..., margin:-margin, margin:-margin]
 
 
-def background(picture: Pictures) -> Float[np.ndarray, "3"]:
+def background(picture: Pixels) -> Float[np.ndarray, "3"]:
     """The commonest colour of a picture uint8 (h, w, 3): the median of the fullest of 16^3 boxes and its neighbours.
 
     A pixel at the border counts four times: sprites reach it seldom.
     """
-    border = np.concatenate([picture[:4], picture[-4:], picture[:, :4].swapaxes(0, 1), picture[:, -4:].swapaxes(0, 1)], 1)
+    border = np.concatenate(
+        [picture[:4], picture[-4:], picture[:, :4].swapaxes(0, 1), picture[:, -4:].swapaxes(0, 1)], 1
+    )
     pixels = np.concatenate([picture.reshape(-1, 3), np.tile(border.reshape(-1, 3), (3, 1))])
     boxes = pixels // 16
     fullest = np.bincount(boxes.astype(np.int64) @ (256, 16, 1)).argmax()
     middle = 16 * np.array([fullest // 256, fullest // 16 % 16, fullest % 16]) + 8
     alike = (np.abs(pixels.astype(np.int16) - middle) <= 16).all(1)
-    colour: Float[np.ndarray, "3"] = np.median(pixels[alike], axis=0).astype(np.float32)
+    colour: NDArray[np.float32] = np.median(pixels[alike], axis=0).astype(np.float32)
     return colour
 
 

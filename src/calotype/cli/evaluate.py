@@ -1,0 +1,90 @@
+"""``calotype evaluate``: the table of what a model can do, with all samples."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from calotype.errors import CalotypeError
+from calotype.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from calotype.lab.parts import Progress as Stage
+
+_FIELDS = Recipe.model_fields
+
+
+def evaluate(
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="The folder of a diffusers model. Without it: the embedded one, or what is trained of it."),
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", help="The folder for the table and all samples.")] = Path("evaluation"),
+    only: Annotated[
+        Literal["vae", "text", "oracle", "pictures"] | None, typer.Option(help="One part of the suite.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Four pictures of each of more prompts; hours on a CPU.")
+    ] = False,
+    validation: Annotated[
+        bool, typer.Option("--validation", help="Other prompts than the test's: to choose settings by.")
+    ] = False,
+    steps: Annotated[int, typer.Option(help=_FIELDS["steps"].description)] = _FIELDS["steps"].default,
+    sampler: Annotated[str, typer.Option(help=_FIELDS["sampler"].description)] = _FIELDS["sampler"].default,
+    cfg_scale: Annotated[float, typer.Option(help=_FIELDS["cfg_scale"].description)] = _FIELDS["cfg_scale"].default,
+    cfg_rescale: Annotated[float, typer.Option(help=_FIELDS["cfg_rescale"].description)] = _FIELDS[
+        "cfg_rescale"
+    ].default,
+) -> None:
+    """Measure a model: autoencoder, text encoder, and pictures judged by what they were asked to show.
+
+    Ctrl-C stops; the same command goes on with the pictures already made.
+    """
+    chosen: dict[str, Any] = {"steps": steps, "sampler": sampler, "cfg_scale": cfg_scale, "cfg_rescale": cfg_rescale}
+    recipe = Recipe(**chosen)
+    try:
+        from calotype.lab import subject, suite
+    except ImportError as error:
+        raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
+
+    parts = suite.PARTS if only is None else (only,)
+    plan = (
+        suite.Plan.full(recipe, parts, int(validation))
+        if full
+        else suite.Plan(recipe, parts, prompt_seed=int(validation))
+    )
+    _show(suite.evaluate(subject.subject(model), plan, out))
+    Console().print(Markdown((out / "table.md").read_text(encoding="utf-8")))
+    typer.echo(out / "table.md")
+
+
+def _show(stages: "Iterable[Stage]") -> None:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bars = {}
+        for stage in stages:
+            if stage.stage not in bars:
+                bars[stage.stage] = progress.add_task(stage.stage)
+            progress.update(bars[stage.stage], completed=stage.done, total=stage.total)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False)
+    app.command()(evaluate)
+    try:
+        app()
+    except CalotypeError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from error

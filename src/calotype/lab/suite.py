@@ -1,0 +1,212 @@
+"""The suite: everything that is measured of a model, in one table with its oracle, its memoriser and its shuffle."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from calotype.data.captions import caption
+from calotype.data.scenes import World, render
+from calotype.data.sprites import Pixels, SpriteBank, load_bank
+from calotype.lab import detector, table
+from calotype.lab.bootstrap import Estimate
+from calotype.lab.detection import Judge
+from calotype.lab.matching import Matcher
+from calotype.lab.memoriser import Memoriser
+from calotype.lab.parts import Part, Progress, autoencoder_part, round_trip, text_part
+from calotype.lab.questions import Question, grade, questions, summaries
+from calotype.lab.samples import developed, kept
+from calotype.lab.subject import Subject
+from calotype.lab.table import Absence, Figure, Source
+from calotype.lab.variety import SEEDS, distances, diversity, true_variants
+from calotype.nn.vae import Autoencoder
+from calotype.recipe import Recipe
+
+PartName = Literal["vae", "text", "oracle", "pictures"]
+PARTS: tuple[PartName, ...] = get_args(PartName)
+MEMORY = 20_000
+"""How many training captions the memoriser knows."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured, and how the pictures are made."""
+
+    recipe: Recipe
+    """Of every picture, but for its prompt and seed."""
+    parts: tuple[PartName, ...] = PARTS
+    scenes: int = 200
+    """Scenes through the autoencoder."""
+    prompts: int = 50
+    """Prompts of each category, of seen and again of held-out combinations."""
+    copies: int = 1
+    """Pictures of each prompt."""
+    varied: int = 12
+    """Prompts whose variety is measured."""
+    distances: bool = False
+    """Whether the pictures' cloud is compared with the true one's; that takes many pictures."""
+    prompt_seed: int = 0
+    """0: the test prompts. Others are for choosing settings by."""
+
+    @classmethod
+    def full(cls, recipe: Recipe, parts: tuple[PartName, ...], prompt_seed: int) -> "Plan":
+        """The long one: four pictures of a hundred prompts per category and split, a thousand scenes."""
+        return cls(recipe, parts, 1000, 100, 4, 40, True, prompt_seed)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What all parts share."""
+
+    subject: Subject
+    plan: Plan
+    bank: SpriteBank
+    judges: Mapping[str, Judge]
+    learned: detector.Detector
+    """J2 again, for its features."""
+    folder: Path
+
+
+def evaluate(subject: Subject, plan: Plan, folder: Path) -> Iterator[Progress]:
+    """Measure ``subject``, yielding on the way; writes table.md, table.json and all pictures into ``folder``.
+
+    Stopped and begun again, it makes no picture twice.
+    """
+    bank = load_bank()
+    learned = yield from second_judge(bank)
+    judges: dict[str, Judge] = {"J1": Matcher(bank), "J2": learned}
+    evaluation = Evaluation(subject, plan, bank, judges, learned, folder)
+    figures: list[Figure] = []
+    absences: list[Absence] = []
+    for part in plan.parts:
+        measured = _MEASURES[part](evaluation)
+        if isinstance(measured, str):
+            absences.append(Absence(part, measured))
+        else:
+            figures += yield from measured
+            table.write(figures, absences, _heading(evaluation), folder)
+    figures += summaries(figures)
+    table.write(figures, absences, _heading(evaluation), folder)
+
+
+def second_judge(bank: SpriteBank) -> Generator[Progress, None, detector.Detector]:
+    """J2, trained the first time it is needed."""
+    if not detector.path(bank).exists():
+        for progress in detector.train(bank):
+            yield Progress("training J2", progress.step, progress.steps)
+    return detector.load(bank)
+
+
+def _vae(evaluation: Evaluation) -> Part | str:
+    vae = evaluation.subject.vae
+    return (
+        vae
+        if isinstance(vae, str)
+        else autoencoder_part(vae, evaluation.bank, evaluation.judges, evaluation.plan.scenes)
+    )
+
+
+def _text(evaluation: Evaluation) -> Part | str:
+    towers = evaluation.subject.towers
+    return towers if isinstance(towers, str) else text_part(*towers, evaluation.bank)
+
+
+def _oracle(evaluation: Evaluation) -> Part | str:
+    vae = evaluation.subject.vae
+    return _true_scenes(evaluation, None if isinstance(vae, str) else vae)
+
+
+def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
+    """What the judges say of true scenes, of these through the autoencoder, and of the memoriser's answers."""
+    figures = []
+    world, bank = World(evaluation.bank), evaluation.bank
+    specs = [world.spec(seed, "train") for seed in range(MEMORY)]
+    memoriser = Memoriser([caption(spec) for spec in specs])
+    asked = questions(bank, evaluation.plan.prompts, evaluation.plan.prompt_seed)
+    for index, question in enumerate(asked):
+        true = np.stack([render(bank, spec) for spec in question.specs])
+        answers: dict[Source, Iterator[Pixels]] = {"true": iter(true)}
+        if vae is not None:
+            answers["oracle"] = (copy for copy, _ in round_trip(vae, true))
+        nearest = memoriser.nearest(question.prompts)
+        answers["memoriser"] = (render(bank, specs[number]) for number in nearest)
+        for number, (source, pictures) in enumerate(answers.items()):
+            yield Progress("true scenes", len(answers) * index + number, len(answers) * len(asked))
+            folder = evaluation.folder / source / question.name
+            figures += grade(question, np.stack(list(kept(pictures, folder))), evaluation.judges, source)
+    return figures
+
+
+def _pictures(evaluation: Evaluation) -> Part | str:
+    studio = evaluation.subject.studio
+    if isinstance(studio, str):
+        return studio
+    return _made_pictures(evaluation)
+
+
+def _made_pictures(evaluation: Evaluation) -> Part:
+    """G1 to G6 of the model and of its shuffled prompts, D2, and D1 where it is asked for."""
+    plan, figures, clouds = evaluation.plan, [], []
+    asked = questions(evaluation.bank, plan.prompts, plan.prompt_seed)
+    for question in asked:
+        recipes = [
+            plan.recipe.but(prompt=prompt, seed=plan.copies * index + copy)
+            for index, prompt in enumerate(question.prompts)
+            for copy in range(plan.copies)
+        ]
+        pictures = yield from _develop(evaluation, question.name, recipes)
+        figures += grade(question, pictures, evaluation.judges, "model")
+        clouds.append(pictures)
+    figures.append((yield from _diversity(evaluation, asked[0])))
+    if plan.distances:
+        figures += _distances(evaluation, asked, np.concatenate(clouds))
+    return figures
+
+
+def _develop(evaluation: Evaluation, name: str, recipes: Sequence[Recipe]) -> Generator[Progress, None, np.ndarray]:
+    studio = evaluation.subject.studio
+    assert not isinstance(studio, str)
+    pictures = []
+    for picture in developed(studio, recipes, evaluation.folder / "model" / name):
+        pictures.append(picture)
+        yield Progress(name, len(pictures), len(recipes))
+    return np.stack(pictures)
+
+
+def _diversity(evaluation: Evaluation, question: Question) -> Generator[Progress, None, Figure]:
+    """D2 on the first prompts of one thing."""
+    number, recipe = evaluation.plan.varied, evaluation.plan.recipe
+    recipes = [recipe.but(prompt=prompt, seed=seed) for prompt in question.prompts[:number] for seed in range(SEEDS)]
+    pictures = yield from _develop(evaluation, "diversity", recipes)
+    true = [true_variants(evaluation.bank, spec, SEEDS) for spec in question.specs[:number]]
+    made = pictures.reshape(len(true), SEEDS, *pictures.shape[1:])
+    return Figure("D2 diversity", "model", diversity(evaluation.learned, list(made), true), "J2", "seen")
+
+
+def _distances(evaluation: Evaluation, asked: Sequence[Question], pictures: np.ndarray) -> Iterator[Figure]:
+    """D1: of all pictures from the true scenes of their prompts, against true scenes of other prompts."""
+    plan, bank = evaluation.plan, evaluation.bank
+    true = np.stack([render(bank, spec) for question in asked for spec in question.specs])
+    others = questions(bank, plan.prompts, plan.prompt_seed + 1000)
+    other_true = np.stack([render(bank, spec) for question in others for spec in question.specs])
+    values = distances(evaluation.learned, pictures[:: plan.copies], true, other_true)
+    return (Figure(name, "model", Estimate(v, v, v, len(true)), "J2") for name, v in values.items())
+
+
+def _heading(evaluation: Evaluation) -> str:
+    recipe, plan = evaluation.plan.recipe, evaluation.plan
+    kind = "test" if plan.prompt_seed == 0 else "validation"
+    return (
+        f"# {evaluation.subject.name}\n\n{recipe.sampler}, {recipe.steps} steps, scale {recipe.cfg_scale:g}, rescale "
+        f"{recipe.cfg_rescale:g}; {plan.prompts} {kind} prompts per category and split, {plan.copies} picture(s) each."
+    )
+
+
+_MEASURES: Mapping[PartName, Callable[[Evaluation], Part | str]] = {
+    "vae": _vae,
+    "text": _text,
+    "oracle": _oracle,
+    "pictures": _pictures,
+}

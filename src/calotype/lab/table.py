@@ -1,0 +1,94 @@
+"""The table: every figure of an evaluation, as Markdown for people and JSON for programs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from calotype.files import written_whole
+from calotype.lab.bootstrap import Estimate
+from calotype.lab.gates import GATES
+
+Source = Literal["true", "oracle", "model", "memoriser", "shuffled"]
+"""Whose pictures: true scenes; these through the autoencoder; the model's; those of the nearest training captions; and
+the model's judged by other prompts.
+"""
+SOURCES: tuple[Source, ...] = ("true", "oracle", "model", "memoriser", "shuffled")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the table. ``judge`` and ``split`` are empty where there is only one."""
+
+    metric: str
+    source: Source
+    estimate: Estimate
+    judge: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Absence:
+    """What was not measured, and why."""
+
+    part: str
+    reason: str
+
+
+def write(figures: Sequence[Figure], absences: Sequence[Absence], heading: str, folder: Path) -> None:
+    """Write table.md and table.json."""
+    with written_whole(folder / "table.md") as path:
+        path.write_text(markdown(figures, absences, heading), encoding="utf-8")
+    rows = [asdict(figure) for figure in figures]
+    content = {"heading": heading, "figures": rows, "not_measured": [asdict(absence) for absence in absences]}
+    with written_whole(folder / "table.json") as path:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def markdown(figures: Sequence[Figure], absences: Sequence[Absence], heading: str) -> str:
+    """The figures as a Markdown table: one line for each metric, judge and split; one column for each source."""
+    titles = ("metric", "judge", "split", *SOURCES, "model / oracle", "gate", "")
+    lines = [heading, "", _line(titles), _line("---" for _ in titles)]
+    keys = dict.fromkeys((figure.metric, figure.judge, figure.split) for figure in figures)
+    for key in keys:
+        found = {f.source: f.estimate for f in figures if (f.metric, f.judge, f.split) == key}
+        lines.append(_line((*key, *(_shown(found.get(source)) for source in SOURCES), *_verdict(key[0], found))))
+    if absences:
+        lines += ["", *(f"Not measured: {absence.part}: {absence.reason}" for absence in absences)]
+    return "\n".join([*lines, "", _REMARK, ""])
+
+
+def _verdict(metric: str, found: dict[Source, Estimate]) -> tuple[str, str, str]:
+    """Model / oracle, the gate, and whether it was passed: by the model, and for the autoencoder by the oracle."""
+    model, oracle = found.get("model"), found.get("oracle")
+    ratio = f"{model.value / oracle.value:.2f}" if model and oracle and oracle.value else ""
+    gate, judged = GATES.get(metric), model or oracle
+    if gate is None or judged is None:
+        return ratio, "", ""
+    about_the_oracle = metric.startswith("V")
+    if model is None and not about_the_oracle:
+        return ratio, f"{gate.threshold:.3g}", ""
+    gate = gate.against(oracle.value if oracle and not about_the_oracle else None)
+    sign = "≥" if gate.at_least else "≤"
+    return ratio, f"{sign} {gate.threshold:.3g}", "pass" if gate.passed_by(judged.value) else "MISS"
+
+
+def _shown(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    digits = 1 if abs(estimate.value) >= 10 else 3
+    low, high = f"{estimate.low:.{digits}f}", f"{estimate.high:.{digits}f}"
+    return f"{estimate.value:.{digits}f}" + (f" ({low}–{high})" if low != high else "")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_REMARK = (
+    "A synthetic, closed world: these figures are not comparable with published FID or GenEval scores. In brackets the "
+    "95 % interval of a bootstrap by prompt. true: the scene itself; oracle: the scene through the autoencoder; "
+    "memoriser: the picture of the nearest training caption; shuffled: the model's pictures judged by other prompts. "
+    "J1 matches templates and learned nothing; J2 is a detector trained on true scenes."
+)
