@@ -1,0 +1,41 @@
+"""The command line: one file per command. Nothing here imports torch before a command needs it."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import calotype
+from calotype.cli.samplers import samplers
+from calotype.cli.txt2img import txt2img
+from calotype.errors import CalotypeError
+
+app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False)
+for command in (txt2img, samplers):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _calotype(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    """Stable Diffusion, whole and readable."""
+    if version:
+        typer.echo(f"calotype {calotype.__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 2 after a mistake, told in one line, and 130 after Ctrl-C."""
+    try:
+        status = app(args, prog_name="calotype", standalone_mode=False)
+    except (CalotypeError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        print(f"calotype: {' '.join(message.split())}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    return status if isinstance(status, int) else 0

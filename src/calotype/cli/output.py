@@ -1,0 +1,46 @@
+"""Where pictures are written, and under which names."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from calotype.errors import CalotypeError
+
+_NUMBERED = re.compile(r"(\d{5,})-")
+
+
+def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
+    """A path for the picture of each seed.
+
+    In a folder: 00000-7.png, ... with numbers that go on from those already there, so that nothing is overwritten.
+    ``output`` ending in .png is the file itself, and with several seeds apple-7.png, apple-8.png, ....
+    Raises CalotypeError at once if nothing can be written there.
+    """
+    seeds = list(seeds)
+    if _is_file(output):
+        _make_ready(output.parent)
+        if len(seeds) == 1:
+            return iter([output])
+        return (output.with_stem(f"{output.stem}-{seed}") for seed in seeds)
+    _make_ready(output)
+    return (output / f"{_next_number(output):05}-{seed}.png" for seed in seeds)
+
+
+def _is_file(output: Path) -> bool:
+    return output.suffix.lower() == ".png" and not output.is_dir()
+
+
+def _make_ready(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CalotypeError(
+            f"cannot write to the folder {folder}: {error.strerror}. Choose another with -o."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CalotypeError(f"cannot write to the folder {folder}: no permission. Choose another with -o.")
+
+
+def _next_number(folder: Path) -> int:
+    return max((int(match[1]) + 1 for path in folder.iterdir() if (match := _NUMBERED.match(path.name))), default=0)

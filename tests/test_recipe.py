@@ -1,0 +1,82 @@
+import math
+from typing import Any
+
+import pytest
+
+from calotype.errors import CalotypeError
+from calotype.recipe import MAX_SEED, Recipe
+
+
+@pytest.mark.parametrize("seed", [None, -1])
+def test_a_seed_left_open_is_drawn_once(seed: int | None) -> None:
+    first, second = Recipe(seed=seed), Recipe(seed=seed)
+    assert first.seed != second.seed
+    assert 0 <= first.seed < 2**32
+    assert first.but(steps=3).seed == first.seed
+
+
+def test_the_seed_can_be_left_out() -> None:
+    assert Recipe().seed != Recipe().seed
+
+
+def test_any_seed_of_64_bits_is_kept() -> None:
+    assert Recipe(seed=0).seed == 0
+    assert Recipe(seed=MAX_SEED).seed == MAX_SEED
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"), [("euler_a", "Euler a"), ("k_dpmpp_2m", "DPM++ 2M"), ("DDIMScheduler", "DDIM")]
+)
+def test_samplers_are_known_by_any_program_s_name(name: str, canonical: str) -> None:
+    assert Recipe(sampler=name).sampler == canonical
+
+
+def test_an_old_name_for_both_sets_the_scheduler_unless_one_is_asked_for() -> None:
+    assert Recipe(sampler="DPM++ 2M Karras").scheduler == "karras"
+    assert Recipe(sampler="DPM++ 2M Karras", scheduler="Exponential").scheduler == "exponential"
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"steps": 0}, "steps is 0, but must be a whole number from 1 to 1000"),
+    ({"steps": 1001}, "steps is 1001"),
+    ({"steps": 2.5}, "steps is 2.5"),
+    ({"steps": "many"}, "steps is 'many'"),
+    ({"cfg_scale": math.nan}, "cfg_scale is nan, but must be a number from 0 to 100"),
+    ({"cfg_scale": math.inf}, "cfg_scale is inf"),
+    ({"cfg_scale": -1}, "cfg_scale is -1"),
+    ({"cfg_rescale": 1.5}, "cfg_rescale is 1.5"),
+    ({"cfg_rescale": math.nan}, "cfg_rescale is nan"),
+    ({"width": 100}, "width is 100, but must be a multiple of 8 from 16 to 4096"),
+    ({"height": 0}, "height is 0"),
+    ({"height": -8}, "height is -8"),
+    ({"width": 10**9}, "width is 1000000000"),
+    ({"clip_skip": 0}, "clip_skip is 0"),
+    ({"seed": -2}, "seed is -2"),
+    ({"seed": MAX_SEED + 1}, f"seed is {MAX_SEED + 1}"),
+    ({"prompt": 3}, "prompt is 3"),
+    ({"sampler": "Eulr a"}, "unknown sampler 'Eulr a'; the nearest names are Euler a"),
+    ({"scheduler": "karas"}, "unknown scheduler 'karas'; the nearest names are karras"),
+    ({"sampler": 3}, "sampler is 3"),
+    ({"step": 3}, "unknown field 'step': did you mean steps"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), MISTAKES)
+def test_a_mistake_is_told_in_one_line(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(CalotypeError) as error:
+        Recipe(**fields)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_but_checks_again_and_leaves_the_first_alone() -> None:
+    recipe = Recipe(seed=1)
+    with pytest.raises(CalotypeError, match="steps is 0"):
+        recipe.but(steps=0)
+    assert recipe.but(steps=3).steps == 3
+    assert recipe.steps == 20
+
+
+def test_json_and_back() -> None:
+    recipe = Recipe(prompt="a\n猫", seed=MAX_SEED, cfg_scale=1 / 3, sampler="euler", scheduler="karras", width=64)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
