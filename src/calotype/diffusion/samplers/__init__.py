@@ -1,0 +1,26 @@
+"""The registry of samplers. A new one is a step function and a row in a file of its family."""
+
+from calotype.diffusion.names import find, spelling, unknown
+from calotype.diffusion.samplers import dpmpp_multistep, euler
+from calotype.diffusion.samplers.state import Denoised, Denoiser, Plan, Sampler, SamplerState
+from calotype.diffusion.schedulers import SCHEDULERS
+
+__all__ = ["SAMPLERS", "Denoised", "Denoiser", "Plan", "Sampler", "SamplerState", "find_sampler"]
+
+SAMPLERS = {row.name: row for family in (euler, dpmpp_multistep) for row in family.ROWS}
+
+
+def find_sampler(name: str) -> tuple[Sampler, str | None]:
+    """The sampler of that name in A1111, ComfyUI, k-diffusion or diffusers, and the scheduler an old name ends with.
+
+    ("DPM++ 2M Karras" is (DPM++ 2M, "karras"), "Euler a" is (Euler a, None).) CalotypeError for others.
+    """
+    row = find(SAMPLERS.values(), name)
+    if row is not None:
+        return row, None
+    for scheduler in SCHEDULERS.values():
+        for ending in (scheduler.name, *scheduler.aliases):
+            row = find(SAMPLERS.values(), spelling(name).removesuffix(spelling(ending)))
+            if row is not None:
+                return row, scheduler.name
+    raise unknown("sampler", SAMPLERS.values(), name)

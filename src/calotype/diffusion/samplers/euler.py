@@ -1,0 +1,44 @@
+"""Euler's method, Euler ancestral, and DDIM, which is Euler ancestral seen from sigma coordinates."""
+
+from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import ancestral, towards
+from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
+
+
+def euler(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Algorithm 2 of arXiv 2206.00364 without churn: along the straight line through x and x0."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    return state.after(towards(x0, state.x, following / sigma), x0)
+
+
+def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Down below the next level by Euler's method and up to it with fresh noise; equation 16 of arXiv 2010.02502."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    down, up = ancestral(sigma, following, plan.options["eta"])
+    x = towards(x0, state.x, down / sigma)
+    if up == 0:
+        return state.after(x, x0)
+    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+
+
+ROWS = (
+    Sampler(
+        "Euler", euler, "arXiv 2206.00364", order=1,
+        aliases=("k_euler", "euler", "EulerDiscreteScheduler"),
+        scheduler="normal",
+        equals="k-diffusion sample_euler, diffusers EulerDiscreteScheduler",
+    ),
+    Sampler(
+        "Euler a", euler_ancestral, "arXiv 2010.02502", order=1, noise="normal", options={"eta": 1.0},
+        aliases=("k_euler_a", "k_euler_ancestral", "euler_a", "euler_ancestral", "EulerAncestralDiscreteScheduler"),
+        scheduler="normal",
+        equals="k-diffusion sample_euler_ancestral, diffusers EulerAncestralDiscreteScheduler",
+    ),
+    Sampler(
+        "DDIM", euler_ancestral, "arXiv 2010.02502", order=1, options={"eta": 0.0}, variance_preserving=True,
+        aliases=("ddim", "DDIMScheduler"),
+        equals="diffusers DDIMScheduler",
+    ),
+)  # fmt: skip
