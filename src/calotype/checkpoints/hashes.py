@@ -20,9 +20,11 @@ def file_hash(path: Path) -> str:
 def folder_hash(folder: Path) -> str:
     """The SHA-256, in hexadecimal, of all that makes the pictures of the diffusers folder at ``folder``.
 
-    It is taken over one line ``<hash of the file>  <path in the folder>`` for each weights, json and merges file in
-    the order of their paths, so ``sha256sum`` can retrace it; model cards and previews do not count.
+    It is taken over one line ``<hash of the file>  <path in the folder>`` for model_index.json and each weights, json
+    and text file of the components, in the order of their paths: ``sha256sum`` can retrace it. What else lies beside
+    model_index.json, such as the card, does not count.
     """
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _COUNTED)
-    lines = (f"{file_hash(folder / name)}  {name}\n" for name in files if not name.startswith("."))
+    components = (path for path in folder.glob("*/*") if path.suffix in _COUNTED)
+    names = sorted(path.relative_to(folder).as_posix() for path in (folder / "model_index.json", *components))
+    lines = (f"{file_hash(folder / name)}  {name}\n" for name in names)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

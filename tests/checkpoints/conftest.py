@@ -1,0 +1,70 @@
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from calotype.checkpoints.folder import Networks, write_folder
+from calotype.configs import EMBEDDED, SDXL, ModelConfig, TextConfig, UNetConfig, VaeConfig
+from calotype.nn.clip import TextEncoder
+from calotype.nn.unet import UNet
+from calotype.nn.vae import Autoencoder
+
+_TEXT = TextConfig(vocab_size=514, hidden_size=16, intermediate_size=24, num_layers=2, num_heads=2)
+_VAE = VaeConfig(channels=(8, 8), layers_per_block=1, norm_groups=4, scaling_factor=0.5, sample_size=16)
+_UNET = UNetConfig(channels=(8, 8), layers_per_block=1, transformer_depth=(1, 0), num_heads=(2, 2), context_dim=16,
+                   norm_groups=4, sample_size=8)  # fmt: skip
+TINY = ModelConfig("tiny", (_TEXT,), _VAE, _UNET, EMBEDDED.schedule)
+TINY_XL = ModelConfig(
+    "tiny",
+    (replace(_TEXT, skip=1, final_norm=False),
+     replace(_TEXT, skip=1, final_norm=False, activation="gelu", projection_dim=12)),
+    _VAE,
+    replace(_UNET, transformer_depth=(0, 2), mid_depth=2, num_heads=(1, 2), context_dim=32, linear_projection=True,
+            added_time_dim=8, added_dim=12 + 6 * 8),
+    SDXL.schedule,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Written:
+    path: Path
+    config: ModelConfig
+    networks: Networks
+
+
+@pytest.fixture
+def vocabulary() -> dict[str, str]:
+    """CLIP's tokenizer without a single merge: each byte a token, specials last."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return {
+        "vocab.json": json.dumps({word: i for i, word in enumerate(words)}),
+        "merges.txt": "#version: 0.2\n",
+    }
+
+
+def made(config: ModelConfig) -> Networks:
+    torch.manual_seed(0)
+    networks = Networks(tuple(TextEncoder(text) for text in config.text), Autoencoder(config.vae), UNet(config.unet))
+    for network in (*networks.text, networks.vae, networks.unet):
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, 0.1, 0.5 / math.sqrt(parameter[0].numel()))
+            parameter.data = parameter.data.half().float()  # what the files can hold
+    return networks
+
+
+@pytest.fixture(params=[TINY, TINY_XL], ids=["sd", "sdxl"])
+def config(request: pytest.FixtureRequest) -> ModelConfig:
+    return request.param
+
+
+@pytest.fixture
+def written(tmp_path: Path, config: ModelConfig, vocabulary: dict[str, str]) -> Written:
+    networks = made(config)
+    write_folder(tmp_path / "tiny", config, networks, vocabulary)
+    return Written(tmp_path / "tiny", config, networks)

@@ -1,0 +1,251 @@
+"""Our networks against diffusers' and transformers' at equal weights, in float32, every parameter random."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from calotype.checkpoints.keys import Names, canonical, text_names, to_theirs, unet_names, vae_names
+from calotype.checkpoints.settings import write_model
+from calotype.configs import EMBEDDED, SD15, SD21, SDXL, ModelConfig, TextConfig, UNetConfig, VaeConfig
+from calotype.nn.blocks import Downsample
+from calotype.nn.clip import TextEncoder
+from calotype.nn.unet import Added, UNet
+from calotype.nn.vae import Autoencoder
+
+TOLERANCE = 1e-5
+
+_SMALL = {"channels": (16, 32, 32), "transformer_depth": (1, 1, 0), "norm_groups": 8, "context_dim": 24}
+UNETS = {
+    "sd15": UNetConfig(**_SMALL, num_heads=(4, 4, 4)),
+    "sd21": UNetConfig(**_SMALL, num_heads=(2, 4, 4), linear_projection=True),
+    "sdxl": UNetConfig(
+        **_SMALL | {"transformer_depth": (0, 1, 2)}, mid_depth=2, num_heads=(1, 2, 4), linear_projection=True,
+        layers_per_block=1, added_time_dim=8, added_dim=20 + 6 * 8,
+    ),
+    "inpainting": UNetConfig(**_SMALL, num_heads=(4, 4, 4), layers_per_block=1, in_channels=9),
+    "embedded": EMBEDDED.unet,
+}  # fmt: skip
+VAES = {
+    "sd": VaeConfig(channels=(8, 16, 16, 16), norm_groups=4),
+    "embedded": EMBEDDED.vae,
+}
+_TEXT = TextConfig(vocab_size=99, hidden_size=32, intermediate_size=48, num_layers=4, num_heads=4)
+TEXTS = {
+    "sd15": _TEXT,
+    "sd21": replace(_TEXT, activation="gelu", num_layers=3),
+    "sdxl, first": replace(_TEXT, skip=1, final_norm=False),
+    "sdxl, second": replace(_TEXT, activation="gelu", skip=1, final_norm=False, projection_dim=20),
+    "embedded": EMBEDDED.text[0],
+}
+
+
+@torch.no_grad()
+def randomise(network: nn.Module) -> None:
+    """Every parameter random, and every activation about 0.1 large: at 1, a wrong epsilon would not show."""
+    for name, parameter in network.named_parameters():
+        if parameter.dim() > 1:
+            # Queries and keys are larger, so that the attention is far from uniform.
+            gain = 6 if "query" in name or "key" in name else 1
+            parameter.normal_(std=gain / math.sqrt(parameter[0].numel()))
+            if isinstance(network.get_submodule(name.rpartition(".")[0]), nn.Embedding):
+                parameter.normal_(std=0.1)
+        elif name.endswith("bias"):
+            parameter.normal_(std=0.02)
+        else:
+            parameter.normal_(0.1, 0.03)
+
+
+def share(ours: nn.Module, theirs: nn.Module, names: Names) -> None:
+    """Give their network our weights; strict on both sides."""
+    weights = {to_theirs(key, names): tensor for key, tensor in ours.state_dict().items()}
+    keys = canonical(theirs.state_dict())
+    assert sorted(keys.values()) == sorted(weights)
+    theirs.load_state_dict({key: weights[spelled] for key, spelled in keys.items()}, strict=False)
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    assert a.shape == b.shape
+    return float((a - b).norm() / b.norm())
+
+
+def settings(part: str, config: UNetConfig | VaeConfig | TextConfig) -> dict[str, object]:
+    field = {"unet": "unet", "vae": "vae", "text_encoder": "text"}[part]
+    model = replace(EMBEDDED, **{field: (config,) if field == "text" else config})
+    return write_model(model)[part]
+
+
+def unet_pair(config: UNetConfig) -> tuple[UNet, Callable[..., Tensor]]:
+    torch.manual_seed(1)
+    ours = UNet(config)
+    randomise(ours)
+    theirs = UNet2DConditionModel.from_config(settings("unet", config))
+    share(ours, theirs, unet_names(config))
+
+    def predict(x: Tensor, t: Tensor, context: Tensor, added: Added | None) -> Tensor:
+        conditions = None if added is None else {"text_embeds": added.pooled, "time_ids": added.sizes}
+        return theirs(x, t, context, added_cond_kwargs=conditions).sample
+
+    return ours, predict
+
+
+def unet_input(config: UNetConfig, height: int = 9, width: int = 15) -> tuple[Tensor, Tensor, Tensor, Added | None]:
+    torch.manual_seed(2)
+    x = 0.1 * torch.randn(2, config.in_channels, height, width)
+    added = None
+    if config.added_dim is not None and config.added_time_dim is not None:
+        pooled = 0.1 * torch.randn(2, config.added_dim - 6 * config.added_time_dim)
+        added = Added(pooled, torch.tensor([[72, 120, 0, 8, 72, 120], [512, 640, 3, 0, 1024, 999]]).float())
+    return x, torch.tensor([3.0, 981.0]), 0.1 * torch.randn(2, 7, config.context_dim), added
+
+
+def vae_pair(config: VaeConfig) -> tuple[Autoencoder, AutoencoderKL]:
+    torch.manual_seed(1)
+    ours = Autoencoder(config)
+    randomise(ours)
+    theirs = AutoencoderKL.from_config(settings("vae", config))
+    share(ours, theirs, vae_names(config))
+    return ours, theirs
+
+
+def vae_distances(ours: Autoencoder, theirs: AutoencoderKL) -> tuple[float, float]:
+    torch.manual_seed(2)
+    images, latents = 0.1 * torch.randn(2, 3, 72, 120), 0.1 * torch.randn(2, 4, 9, 15)
+    posterior, other = ours.encode(images), theirs.encode(images).latent_dist
+    encoded = distance(torch.cat([posterior.mean, posterior.logvar]), torch.cat([other.mean, other.logvar]))
+    return encoded, distance(ours.decode(latents), theirs.decode(latents).sample)
+
+
+@pytest.mark.parametrize("name", UNETS)
+@pytest.mark.parametrize("size", [(8, 8), (9, 15)])
+@torch.no_grad()
+def test_unet(name: str, size: tuple[int, int]) -> None:
+    ours, theirs = unet_pair(UNETS[name])
+    arguments = unet_input(UNETS[name], *size)
+    assert distance(ours(*arguments), theirs(*arguments)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", VAES)
+@torch.no_grad()
+def test_vae(name: str) -> None:
+    assert max(vae_distances(*vae_pair(VAES[name]))) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("legacy", [False, True])
+@torch.no_grad()
+def test_text(name: str, legacy: bool) -> None:
+    """``legacy``: the published files of SD 1.x claim that end-of-text is 2, and transformers knows that they err."""
+    config = TEXTS[name]
+    torch.manual_seed(1)
+    ours = TextEncoder(config)
+    randomise(ours)
+    theirs_config = CLIPTextConfig(**settings("text_encoder", config) | ({"eos_token_id": 2} if legacy else {}))
+    theirs = (CLIPTextModel if config.projection_dim is None else CLIPTextModelWithProjection)(theirs_config)
+    share(ours, theirs, text_names(config))
+    end = config.vocab_size - 1
+    tokens = torch.randint(3, end, (3, 77))
+    tokens[0, 5:], tokens[1, 40], tokens[1, 41:], tokens[2, -1] = end, end, 0, end
+    # transformers' masks must not depend on gradients being off.
+    output, other = ours(tokens), theirs(tokens, output_hidden_states=True)
+    pooled = other.pooler_output if config.projection_dim is None else other.text_embeds
+    assert distance(output.pooled, pooled) <= TOLERANCE
+    norm = theirs.get_submodule(
+        "final_layer_norm" if hasattr(theirs, "final_layer_norm") else "text_model.final_layer_norm"
+    )
+    for skip in range(config.num_layers + 1):
+        hidden = other.hidden_states[-1 - skip]
+        assert distance(ours(tokens, skip).context, norm(hidden) if config.final_norm else hidden) <= TOLERANCE
+    assert torch.equal(output.context, ours(tokens, config.skip).context)
+
+
+@torch.no_grad()
+def test_gradients_on_or_off_is_the_same_network() -> None:
+    """On a CPU, attention takes another way where gradients are wanted."""
+    ours, theirs = unet_pair(UNETS["sd21"])
+    arguments = unet_input(UNETS["sd21"])
+    with torch.enable_grad():
+        trained = ours(*arguments)
+    assert trained.requires_grad
+    assert distance(trained, theirs(*arguments)) <= TOLERANCE
+
+
+# Errors that implementations of Stable Diffusion were found to have, unnoticed. Each is put in, and must be seen.
+
+
+@pytest.mark.parametrize("name", UNETS)
+@pytest.mark.parametrize("error", [{"transformer_norm_eps": 1e-5}, {"norm_eps": 1e-6}])
+@torch.no_grad()
+def test_a_wrong_epsilon_in_the_unet_shows(name: str, error: dict[str, float]) -> None:
+    _, theirs = unet_pair(UNETS[name])
+    torch.manual_seed(1)
+    wrong = UNet(replace(UNETS[name], **error))
+    randomise(wrong)
+    arguments = unet_input(UNETS[name])
+    assert distance(wrong(*arguments), theirs(*arguments)) > TOLERANCE
+
+
+@pytest.mark.parametrize("name", VAES)
+@torch.no_grad()
+def test_a_wrong_epsilon_in_the_vae_shows(name: str) -> None:
+    _, theirs = vae_pair(VAES[name])
+    torch.manual_seed(1)
+    wrong = Autoencoder(replace(VAES[name], norm_eps=1e-5))
+    randomise(wrong)
+    assert min(vae_distances(wrong, theirs)) > TOLERANCE
+
+
+@pytest.mark.parametrize("name", VAES)
+@torch.no_grad()
+def test_symmetric_padding_in_the_encoder_shows(name: str) -> None:
+    ours, theirs = vae_pair(VAES[name])
+    for module in ours.modules():
+        if isinstance(module, Downsample):
+            module.padding = (1, 1, 1, 1)
+    encoded, decoded = vae_distances(ours, theirs)
+    assert encoded > TOLERANCE
+    assert decoded <= TOLERANCE
+
+
+@torch.no_grad()
+def test_a_scaling_factor_in_the_autoencoder_shows() -> None:
+    ours, theirs = vae_pair(VAES["sd"])
+    latents = 0.1 * torch.randn(1, 4, 8, 8)
+    assert distance(ours.decode(latents / VAES["sd"].scaling_factor), theirs.decode(latents).sample) > TOLERANCE
+    assert theirs.config.scaling_factor == VAES["sd"].scaling_factor
+
+
+# The published sizes, which no test could compute: names and shapes.
+
+
+@pytest.mark.parametrize("model", [SD15, SD21, SDXL, EMBEDDED], ids=lambda model: model.name)
+def test_whole_presets_have_their_names_and_shapes(model: ModelConfig) -> None:
+    files = write_model(model)
+    with torch.device("meta"):
+        pairs: list[tuple[nn.Module, nn.Module, Names]] = [
+            (UNet(model.unet), UNet2DConditionModel.from_config(files["unet"]), unet_names(model.unet)),
+            (Autoencoder(model.vae), AutoencoderKL.from_config(files["vae"]), vae_names(model.vae)),
+        ]
+        for config, part in zip(model.text, ("text_encoder", "text_encoder_2"), strict=False):
+            kind = CLIPTextModel if config.projection_dim is None else CLIPTextModelWithProjection
+            pairs.append((TextEncoder(config), kind(CLIPTextConfig(**files[part])), text_names(config)))
+    for ours, theirs, names in pairs:
+        spelled = canonical(theirs.state_dict())
+        shapes = {to_theirs(key, names): tensor.shape for key, tensor in ours.state_dict().items()}
+        assert shapes == {spelled[key]: tensor.shape for key, tensor in theirs.state_dict().items() if key in spelled}
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [(SD15, [859_520_964, 83_653_863, 123_060_480]), (SDXL, [2_567_463_684, 83_653_863, 123_060_480, 694_659_840])],
+    ids=["sd15", "sdxl"],
+)
+def test_published_parameter_counts(model: ModelConfig, parameters: list[int]) -> None:
+    with torch.device("meta"):
+        networks = [UNet(model.unet), Autoencoder(model.vae), *(TextEncoder(config) for config in model.text)]
+    assert [sum(p.numel() for p in network.parameters()) for network in networks] == parameters
