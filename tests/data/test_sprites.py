@@ -5,6 +5,8 @@ from calotype.data.sprites import crop, load_bank
 from calotype.data.things import THINGS
 from calotype.errors import CalotypeError
 
+OPAQUE = np.full((5, 7, 4), 255, np.uint8)
+
 
 def test_sprites_are_cropped_and_named_apart(each_bank) -> None:
     words = [word for sprite in each_bank.sprites for word in (sprite.name, *sprite.aliases)]
@@ -51,3 +53,13 @@ def test_crop() -> None:
     pixels = np.zeros((9, 8, 4), np.uint8)
     pixels[2:5, 3:7, 3] = 255
     assert crop(pixels).shape == (3, 4, 4)
+
+
+def test_a_damaged_bank_says_what_to_do(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
+    monkeypatch.setattr("calotype.data.styles.pictures", lambda style, codes: dict.fromkeys(codes, OPAQUE))
+    assert load_bank("noto").sprites[0].pixels.shape == OPAQUE.shape
+    [path] = (tmp_path / "banks").iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CalotypeError, match="damaged: remove it"):
+        load_bank("noto")

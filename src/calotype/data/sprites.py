@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from calotype.data.things import THINGS
@@ -63,44 +63,28 @@ class SpriteBank:
 
 
 def load_bank(style: str = "noto") -> SpriteBank:
-    """The bank of the vocabulary (``things``) in a style, from the cache; extracted from the font the first time.
+    """The bank of the vocabulary (``things``) in a style of ``art.STYLES``, or the ``drawn`` one; from the cache, made
+    from the art the first time.
 
     Raises CalotypeError when the art has not been fetched, or when the style is unknown.
     """
-    from calotype.data import art
+    from calotype.data.styles import pictures
 
     if style == "drawn":
         return drawn_bank()
-    if style != "noto":
-        raise CalotypeError(f"there is no style {style!r}: choose noto or drawn.")
-    path = cache_dir("banks") / f"{style}.safetensors"
-    if not path.exists() or path.stat().st_mtime < Path(__file__).with_name("things.py").stat().st_mtime:
-        _write(path, art.noto_font())
-    return _read(path, style)
-
-
-def _write(path: Path, font: Path) -> None:
-    from calotype.data.noto import bitmaps
-
-    wanted = [code for group in THINGS.values() for code in group]
-    found = {code: crop(pixels) for code, pixels in bitmaps(font, wanted)}
-    if missing := [code for code in wanted if code not in found]:
-        raise CalotypeError(f"{font} lacks {', '.join(missing)}: fetch the art again with 'calotype data fetch-art'.")
-    with written_whole(path) as temporary:
-        save_file(found, temporary)
-
-
-def _read(path: Path, style: str) -> SpriteBank:
-    with safe_open(path, framework="numpy") as file:
-        pixels = {code: file.get_tensor(code) for code in file.keys()}  # noqa: SIM118
-    return SpriteBank(
-        style,
-        tuple(
-            Sprite(code, names[0], names[1:], group, pixels[code])
-            for group, members in THINGS.items()
-            for code, names in members.items()
-        ),
-    )
+    things = [(code, group, names) for group, members in THINGS.items() for code, names in members.items()]
+    vocabulary = blake2b(" ".join(code for code, _, _ in things).encode(), digest_size=4).hexdigest()
+    path = cache_dir("banks") / f"{style}-{vocabulary}.safetensors"
+    if not path.exists():
+        found = {code: crop(pixels) for code, pixels in pictures(style, [code for code, _, _ in things]).items()}
+        with written_whole(path) as temporary:
+            save_file(found, temporary)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            sprites = [Sprite(code, names[0], names[1:], group, file.get_tensor(code)) for code, group, names in things]
+    except SafetensorError as error:
+        raise CalotypeError(f"{path} is damaged: remove it, and it is made anew.") from error
+    return SpriteBank(style, tuple(sprites))
 
 
 def crop(pixels: Pixels) -> Pixels:

@@ -1,0 +1,19 @@
+"""SVG pictures as pixels."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from calotype.data.sprites import Pixels
+from calotype.errors import CalotypeError
+
+
+def drawn_svg(svg: str, width: int = 128) -> Pixels:
+    """An SVG document drawn ``width`` pixels wide on nothing: RGBA uint8 (h, width, 4)."""
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise CalotypeError("drawing SVG art needs resvg_py: pip install 'calotype[art]'.") from error
+    with Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=svg, width=width, skip_system_fonts=True))) as image:
+        return np.asarray(image.convert("RGBA"))

@@ -1,0 +1,106 @@
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from calotype.data import art
+from calotype.errors import CalotypeError
+
+PACKAGE = art._Package("npm", "some-art", "1.2.3", "", ("npm/some-art/icons",))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and a system without art."""
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "art"
+
+
+@pytest.fixture
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for npm's client that packs a folder, counts its calls and may be told to fail."""
+    (tmp_path / "package" / "icons").mkdir(parents=True)
+    (tmp_path / "package" / "icons" / "cat.svg").write_text("<svg/>")
+    subprocess.run(["tar", "czf", "packed.tgz", "package"], cwd=tmp_path, check=True)
+    client = tmp_path / "bin" / "npm"
+    client.parent.mkdir()
+    client.write_text(
+        f'#!/bin/sh\necho call >> {tmp_path}/calls\n[ -e {tmp_path}/fail ] && echo "no network" >&2 && exit 1\n'
+        f"cp {tmp_path}/packed.tgz some-art-1.2.3.tgz\n"
+    )
+    client.chmod(client.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{client.parent}:{os.environ['PATH']}")
+    digest = hashlib.sha256((tmp_path / "packed.tgz").read_bytes()).hexdigest()
+    known = art._Package("npm", "some-art", "1.2.3", digest, PACKAGE.kept)
+    monkeypatch.setattr(art, "_PICTURES", {"twemoji": known})
+    monkeypatch.setattr(art, "_NAMES", ())
+    return tmp_path
+
+
+def test_fetched_once_and_kept(cache: Path, npm: Path) -> None:
+    heard: list[str] = []
+    assert art.fetch_art(heard.append, ["twemoji"]) == cache
+    assert (cache / "npm/some-art/icons/cat.svg").read_text() == "<svg/>"
+    art.fetch_art(heard.append, ["twemoji"])
+    assert (npm / "calls").read_text() == "call\n"
+    assert heard == ["some-art: fetching with npm", "some-art: already here"]
+    assert [path.name for path in cache.iterdir()] == ["npm"], "something temporary was left behind"
+
+
+def test_a_failing_client_explains_itself_and_leaves_nothing(cache: Path, npm: Path) -> None:
+    (npm / "fail").touch()
+    with pytest.raises(CalotypeError, match=r"^npm could not fetch some-art: no network$"):
+        art.fetch_art(styles=["twemoji"])
+    assert list(cache.iterdir()) == []
+
+
+def test_a_damaged_archive_is_refused(cache: Path, npm: Path) -> None:
+    with (npm / "packed.tgz").open("ab") as file:
+        file.write(b"?")
+    with pytest.raises(CalotypeError, match="damaged"):
+        art.fetch_art(styles=["twemoji"])
+    assert list(cache.iterdir()) == []
+
+
+def test_another_version_is_taken_and_said(cache: Path, npm: Path) -> None:
+    client = npm / "bin" / "npm"
+    client.write_text(client.read_text().replace("some-art-1.2.3.tgz", "some-art-1.3.0.tgz"))
+    with (npm / "packed.tgz").open("ab") as file:
+        file.write(b"\0" * 1024)
+    heard: list[str] = []
+    art.fetch_art(heard.append, ["twemoji"])
+    assert heard[1] == "some-art: some-art-1.3.0.tgz is not the known version 1.2.3; pictures may differ"
+    assert (cache / "npm/some-art/icons/cat.svg").exists()
+
+
+def test_an_archive_without_the_art_is_refused(cache: Path, npm: Path) -> None:
+    shutil.rmtree(npm / "package" / "icons")
+    subprocess.run(["tar", "czf", "packed.tgz", "package"], cwd=npm, check=True)
+    client = npm / "bin" / "npm"
+    client.write_text(client.read_text().replace("some-art-1.2.3.tgz", "some-art-1.3.0.tgz"))
+    with pytest.raises(CalotypeError, match="does not hold npm/some-art/icons"):
+        art.fetch_art(styles=["twemoji"])
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(("style", "tool"), [("noto", "apt-get"), ("fluent", "npm")])
+def test_a_missing_client_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch, style: str, tool: str) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(art, "_find", lambda path: None)
+    with pytest.raises(CalotypeError, match=f"needs {tool}, which is not here") as raised:
+        art.fetch_art(styles=[style])
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_style_is_named(cache: Path) -> None:
+    with pytest.raises(CalotypeError, match="'oil': choose among noto, fluent-flat"):
+        art.fetch_art(styles=["oil"])
+
+
+def test_missing_art_says_how_to_get_it(cache: Path) -> None:
+    with pytest.raises(CalotypeError, match="fetch-art --style twemoji"):
+        art.twemoji_font()

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from calotype.data import art
+from calotype.data.names import EmojiName, emoji_names, spelled
+from calotype.data.noto import bitmaps
+from calotype.errors import CalotypeError
+
+TEST = """
+# group: Animals & Nature
+
+# subgroup: animal-mammal
+1F431                                      ; fully-qualified     # \U0001f431 E0.6 cat face
+1F43B 200D 2744 FE0F                       ; fully-qualified     # \U0001f43b E13.0 polar bear
+1F43B 200D 2744                            ; minimally-qualified # \U0001f43b E13.0 polar bear
+"""
+ANNOTATIONS = """<ldml><annotations>
+<annotation cp="\U0001f431">cat | face | pet</annotation>
+<annotation cp="\U0001f431" type="tts">cat face</annotation>
+</annotations></ldml>"""
+
+
+def test_names_and_keywords_by_sequence(tmp_path: Path) -> None:
+    (tmp_path / "test.txt").write_text(TEST, "utf-8")
+    (tmp_path / "en.xml").write_text(ANNOTATIONS, "utf-8")
+    names = emoji_names(tmp_path / "test.txt", [tmp_path / "en.xml"])
+    assert names == {
+        "1f431": EmojiName("cat face", "Animals & Nature", "animal-mammal", ("cat", "face", "pet")),
+        "1f43b-200d-2744": EmojiName("polar bear", "Animals & Nature", "animal-mammal", ()),
+    }
+
+
+def test_the_variation_selector_is_dropped() -> None:
+    assert spelled([0x2764, 0xFE0F, 0x200D, 0x1F525]) == "2764-200d-1f525"
+
+
+def test_nothing_is_missing() -> None:
+    """Every emoji of Unicode 15.0 has a bitmap, and all but the newest 31 have keywords."""
+    try:
+        font, tables = art.noto_font(), art.name_tables()
+    except CalotypeError as missing:
+        pytest.skip(f"{missing}")
+    names = emoji_names(*tables)
+    assert len(names) == 3664
+    assert sum(not name.keywords for name in names.values()) == 31
+    found = dict(bitmaps(font, names))
+    assert found.keys() == names.keys()
+    assert {pixels.shape for pixels in found.values()} == {(128, 136, 4)}
