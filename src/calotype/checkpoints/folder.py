@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from calotype.checkpoints.keys import Names, canonical, text_names, to_theirs, unet_names, vae_names
 from calotype.checkpoints.settings import read_model, tokenizer_settings, write_model
@@ -79,7 +80,7 @@ def load_networks(
     Raises CalotypeError naming the file if it is damaged, and the keys that are missing, unknown or of another shape.
     """
     path, config = checkpoint.path, checkpoint.config
-    with torch.device("meta"):
+    with _NoInitialisers(), torch.device("meta"):
         text = [TextEncoder(text_config) for text_config in config.text]
         vae, unet = Autoencoder(config.vae), UNet(config.unet)
     for encoder, suffix in zip(text, _SUFFIXES, strict=False):
@@ -121,6 +122,15 @@ def write_folder(
                 (tokenizer / name).write_text(text, encoding="utf-8")
         _save(networks.vae, vae_names(config.vae), folder / "vae/diffusion_pytorch_model.safetensors", dtype)
         _save(networks.unet, unet_names(config.unet), folder / "unet/diffusion_pytorch_model.safetensors", dtype)
+
+
+class _NoInitialisers(TorchFunctionMode):
+    """Leaves new parameters as they are: on ``meta`` torch would import its compiler to fill nothing, for a second."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return None if getattr(func, "__module__", "") == "torch.nn.init" else func(*args, **(kwargs or {}))
 
 
 def _weights(folder: Path, stem: str) -> Path:
