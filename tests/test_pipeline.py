@@ -110,6 +110,20 @@ def test_nothing_to_develop_is_told(studio: Studio) -> None:
         studio.develop(RECIPE, [])
 
 
+@pytest.mark.parametrize("part", ["unet", "vae"])
+def test_too_little_memory_is_told(studio: Studio, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = {"unet": "forward", "vae": "decode"}[part]
+    monkeypatch.setattr(getattr(studio, part), method, lambda *_: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(CalotypeError, match="not enough memory for a picture of 64x64: choose a smaller size"):
+        studio.develop(RECIPE, studio.states(RECIPE))
+
+
+def test_other_errors_are_not_mistaken_for_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio.unet, "forward", lambda *_: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        next(studio.states(RECIPE))
+
+
 def test_to_image_rounds_and_clamps() -> None:
     pixels = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(1, 3, 1, 5)
     assert list(pipeline.to_image(pixels).tobytes()[::3]) == [0, 0, 128, 255, 255]

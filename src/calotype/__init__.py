@@ -8,8 +8,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 __all__ = ["CalotypeError", "Model", "Picture", "Recipe", "Record", "Studio", "__version__", "load"]
 
 if TYPE_CHECKING:
@@ -32,6 +30,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch is slow to import, and ``calotype --help`` needs none."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("calotype")
     if name not in _HOMES:
         raise AttributeError(f"module 'calotype' has no attribute {name!r}")
     return getattr(import_module(f"calotype.{_HOMES[name]}"), name)

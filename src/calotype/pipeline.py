@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from calotype import __version__
 from calotype.diffusion import driver
 from calotype.diffusion.guidance import guided
 from calotype.diffusion.ladder import AUTOMATIC, ladder
@@ -40,7 +41,8 @@ def states(model: Model, recipe: Recipe) -> Iterator[SamplerState]:
     positive, negative = model.conditions([recipe.prompt, recipe.negative_prompt], recipe.clip_skip)
     denoiser = guided(model.predict, positive, negative, recipe.cfg_scale, recipe.cfg_rescale, model.parameterization)
     noise = SeededNoise(recipe.seed, _latent_shape(model, recipe), model.device, model.dtype)
-    yield from driver.sample(SAMPLERS[recipe.sampler], lambda moment: denoiser, _sigmas(model, recipe), noise)
+    with _memory_errors_told(recipe):
+        yield from driver.sample(SAMPLERS[recipe.sampler], lambda moment: denoiser, _sigmas(model, recipe), noise)
 
 
 @torch.inference_mode()
@@ -53,12 +55,14 @@ def develop(model: Model, recipe: Recipe, states: Iterable[SamplerState]) -> Pic
     if not digests:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
     latent = driver.latent(state.x, float(_sigmas(model, recipe)[-1]))
-    return Picture.of(to_image(model.decode(latent)), _record(model, recipe, digests))
+    with _memory_errors_told(recipe):
+        image = to_image(model.decode(latent))
+    return Picture.of(image, _record(model, recipe, digests))
 
 
 def digest(x: Tensor) -> str:
     """The first 16 hex digits of the sha256 of a tensor's numbers in float32."""
-    return hashlib.sha256(x.to("cpu", torch.float32).contiguous().numpy()).hexdigest()[:16]
+    return hashlib.sha256(x.to("cpu", torch.float32).contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
 def to_image(pixels: Float[Tensor, "1 3 h w"]) -> Image.Image:
@@ -86,6 +90,18 @@ def _record(model: Model, recipe: Recipe, digests: list[str]) -> Record:
         device=str(model.device),
         threads=torch.get_num_threads(),
         noise="cpu",
-        versions={"calotype": __version__, "torch": torch.__version__},
+        versions={"calotype": version("calotype"), "torch": torch.__version__},
         digests=tuple(digests),
     )
+
+
+@contextmanager
+def _memory_errors_told(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch has a type of its own for GPUs only
+        if "memory" not in str(error) and not isinstance(error, MemoryError):
+            raise
+        raise CalotypeError(
+            f"there is not enough memory for a picture of {recipe.width}x{recipe.height}: choose a smaller size."
+        ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from calotype.errors import CalotypeError
 
 _NUMBERED = re.compile(r"(\d{5,})-")
+_OTHER_PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
 def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
@@ -28,6 +29,8 @@ def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
 
 
 def _is_file(output: Path) -> bool:
+    if output.suffix.lower() in _OTHER_PICTURES:
+        raise CalotypeError(f"cannot write {output}: pictures are PNG, to carry their record. Name a .png with -o.")
     return output.suffix.lower() == ".png" and not output.is_dir()
 
 

@@ -1,0 +1,24 @@
+"""``calotype data fetch-art``: what the embedded model learns from."""
+
+from typing import Annotated
+
+import typer
+
+data = typer.Typer(name="data")
+
+
+@data.callback()
+def _data() -> None:
+    """The world that the embedded model learns."""
+
+
+@data.command()
+def fetch_art(
+    style: Annotated[
+        list[str] | None, typer.Option(help="noto, fluent-flat, fluent or twemoji; may be repeated. Without it: noto.")
+    ] = None,
+) -> None:
+    """Fetch the emoji art and its names, from Debian and npm by their own clients, without root."""
+    from calotype.data.art import fetch_art
+
+    typer.echo(fetch_art(lambda line: typer.echo(line, err=True), tuple(style or ("noto",))))

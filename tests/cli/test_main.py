@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+import calotype
+from calotype import cli
+from calotype.recipe import Recipe
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("txt2img", "samplers", "evaluate"))
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"calotype {calotype.__version__}\n"
+
+
+@pytest.mark.parametrize("args", [["nonsense"], ["txt2img"], ["txt2img", "a", "--steps", "x"], ["--nonsense"]])
+def test_wrong_usage_is_one_line_and_status_2(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("calotype: ")
+
+
+def test_samplers_lists_all_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["samplers"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("Euler a", "DDIM", "DPM++ 2M", "karras", "trailing", "automatic"))
+
+
+def test_every_field_of_a_recipe_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["txt2img", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in shown for name in Recipe.model_fields if name != "prompt")
+
+
+def test_import_and_help_need_no_torch() -> None:
+    code = """
+import sys, calotype
+from calotype import cli
+dir(calotype), calotype.__version__
+assert cli.main(["--help"]) == 0 and cli.main(["txt2img", "--help"]) == 0
+print(sorted({"torch", "numpy", "PIL", "tokenizers", "scipy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_public_names_are_there() -> None:
+    assert all(getattr(calotype, name) is not None for name in calotype.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = calotype.nonsense

@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch import Tensor
+
+from calotype.configs import TextConfig
+from calotype.errors import CalotypeError
+from calotype.nn.clip import TextEncoder
+from calotype.text.conditions import encode_prompts
+from calotype.text.tokenizer import Tokenizer
+
+
+def _encoder(tokenizer: Tokenizer, width: int, seed: int, **settings: object) -> TextEncoder:
+    torch.manual_seed(seed)
+    size = tokenizer.end + 1
+    return TextEncoder(
+        TextConfig(vocab_size=size, hidden_size=width, intermediate_size=32, num_layers=3, num_heads=2, **settings)  # type: ignore[arg-type]
+    ).eval()
+
+
+@pytest.fixture
+def encoder(tokenizer: Tokenizer) -> TextEncoder:
+    return _encoder(tokenizer, 16, seed=0)
+
+
+def _alone(encoder: TextEncoder, row: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return encoder(row[None]).context
+
+
+@torch.inference_mode()
+def test_chunks_are_encoded_apart_and_follow_each_other(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
+    long = "red cat " * 60
+    positive, negative = encode_prompts([long, "apple"], [tokenizer], [encoder])
+    assert positive.context.shape == negative.context.shape == (1, 2 * 77, 16)
+    for number, row in enumerate(tokenizer.encode(long)):
+        assert torch.allclose(positive.context[:, 77 * number : 77 * (number + 1)], _alone(encoder, row), atol=1e-6)
+    assert torch.allclose(negative.context[:, 77:], _alone(encoder, tokenizer.encode("")[0]), atol=1e-6)
+    assert torch.allclose(positive.pooled, encoder(tokenizer.encode(long)[:1]).pooled, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_two_encoders_stand_side_by_side_and_the_second_pools(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
+    second = _encoder(tokenizer, 32, seed=1, projection_dim=8)
+    (conditions,) = encode_prompts(["a red cat"], [tokenizer, tokenizer], [encoder, second])
+    rows = tokenizer.encode("a red cat")
+    assert conditions.context.equal(torch.cat([encoder(rows).context, second(rows).context], dim=-1))
+    assert conditions.pooled.equal(second(rows).pooled)
+
+
+@torch.inference_mode()
+def test_clip_skip_leaves_out_layers_beyond_the_configured_ones(tokenizer: Tokenizer) -> None:
+    encoder = _encoder(tokenizer, 16, seed=0, skip=1)
+    rows = tokenizer.encode("a red cat")
+    for clip_skip, layers in [(1, 1), (2, 2), (3, 3)]:
+        (conditions,) = encode_prompts(["a red cat"], [tokenizer], [encoder], clip_skip)
+        assert conditions.context.equal(encoder(rows, skip=layers).context)
+    with pytest.raises(CalotypeError, match="3 layers: choose less"):
+        encode_prompts(["a"], [tokenizer], [encoder], 4)
