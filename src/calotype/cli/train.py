@@ -1,23 +1,15 @@
 """``calotype train RUN.toml``: one stage of training, resumed where it was left."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from calotype.errors import CalotypeError
-from calotype.training import runs
-from calotype.training.loop import Metrics
+if TYPE_CHECKING:
+    from calotype.training.loop import Metrics
 
 
 def train(
@@ -26,41 +18,28 @@ def train(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of going on.")] = False,
 ) -> None:
     """Train one stage from its run file. Ctrl-C saves and stops; the same command goes on."""
-    last = _show(run.stem, runs.start(run, device, fresh))
-    if last is not None and last.step < last.steps:
+    from calotype.training import runs
+
+    steps = runs.start(run, device, fresh)
+    first = next(steps, None)  # until there is one, the stages without steps and the latent cache show their own bars
+    if first is None:
+        typer.echo(f"{run.stem}: done, nothing is left to train.")
+        return
+    last = _show(run.stem, first, steps)
+    if last.step < last.steps:
         typer.echo(f"Stopped at step {last.step} of {last.steps}. Everything is saved: the same command goes on.")
 
 
-def _show(name: str, steps: Iterator[Metrics]) -> Metrics | None:
-    """Draw the progress of ``steps`` to their end, and return the last."""
-    columns: list[ProgressColumn] = [
-        TextColumn(name),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-    ]
-    columns += [TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True)]
-    last, loss, lasting = None, 0.0, {}
-    with Progress(*columns, refresh_per_second=2, speed_estimate_period=120) as progress:
-        bar = progress.add_task(name, total=None, figures="")
-        for metrics in steps:
-            if last is None:
-                progress.reset(bar, total=metrics.steps, completed=metrics.step - 1)
-                began, loss = metrics, metrics.loss
+def _show(name: str, first: "Metrics", rest: "Iterator[Metrics]") -> "Metrics":
+    """Draw the progress of the steps to their end, and return the last. What was measured last stays on show."""
+    columns = (TextColumn(name), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    last, loss, figures = first, first.loss, dict(first.parts)
+    with Progress(*columns, TextColumn("{task.fields[shown]}"), refresh_per_second=2, speed_estimate_period=120) as bar:
+        task = bar.add_task(name, total=first.steps, completed=first.step - 1, shown="")
+        for metrics in chain([first], rest):
             last, loss = metrics, 0.98 * loss + 0.02 * metrics.loss
-            lasting |= metrics.parts
-            elapsed = progress.tasks[0].elapsed or 0
-            rate = (metrics.samples - began.samples) / elapsed if elapsed else 0
-            figures = [f"loss {loss:.4f}", f"{rate:.1f}/s", *(f"{key} {value:.3g}" for key, value in lasting.items())]
-            progress.update(bar, completed=metrics.step, figures=", ".join(figures))
+            figures |= metrics.parts
+            rate = (metrics.samples - first.samples) / max(1e-9, bar.tasks[0].elapsed or 0)
+            shown = [f"loss {loss:.4f}", f"{rate:.0f}/s", *(f"{key} {value:.3g}" for key, value in figures.items())]
+            bar.update(task, completed=metrics.step, shown="  ".join(shown))
     return last
-
-
-if __name__ == "__main__":
-    app = typer.Typer(add_completion=False)
-    app.command()(train)
-    try:
-        app()
-    except CalotypeError as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2) from error

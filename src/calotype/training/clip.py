@@ -56,7 +56,7 @@ class Contrastive(nn.Module):
 
 
 class ClipTask:
-    """Symmetric cross-entropy over the pairs of a batch; for the pictures also over everyone's nearly right captions."""
+    """Symmetric cross-entropy over the pairs of a batch; pictures also choose among all nearly right captions."""
 
     def __init__(self, text: TextConfig, tokenizer: Tokenizer, bank: SpriteBank, device: torch.device) -> None:
         self.module = Contrastive(text, ImageConfig()).to(device)

@@ -24,6 +24,8 @@ class Phase(_Value):
     batch: PositiveInt
     steps: PositiveInt
     lr: tuple[float, float]
+    scenes: PositiveInt = 40_000
+    """How many different ones the U-Net learns from, out of the latent cache; the other tasks draw ever new ones."""
 
 
 class OptimizerSettings(_Value):
@@ -54,11 +56,13 @@ class Run(_Value):
     preset: str = "embedded"
     style: str = "noto"
     """The sprites' style, or "drawn" for the stand-ins that need no art."""
-    phases: tuple[Phase, ...] = Field((), description="in order")
+    phases: tuple[Phase, ...] = ()
     optimizer: OptimizerSettings = OptimizerSettings()
     ema: float = Field(0.999, ge=0, lt=1)
     earlier: dict[TaskName, str] = {}
     """Which runs of the cache the earlier stages come from."""
+    folder: Path | None = None
+    """Where the export puts the model."""
     cadence: Cadence = Cadence()
 
     @property

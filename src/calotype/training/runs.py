@@ -12,13 +12,13 @@ import torch
 
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
-from calotype.training import clip, state, tokenizer, vae
+from calotype.training import clip, export, state, tokenizer, unet, vae
 from calotype.training.ema import Ema
 from calotype.training.loop import Metrics, Task, adamw, hash_of, train
 from calotype.training.run import Run, read
 
-TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task, "clip": clip.task}
-AT_ONCE: dict[str, Callable[[Run], Path]] = {"tokenizer": tokenizer.train}
+TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task, "clip": clip.task, "unet": unet.task}
+AT_ONCE: dict[str, Callable[[Run], Path]] = {"tokenizer": tokenizer.train, "export": export.export}
 """The stages without steps."""
 
 

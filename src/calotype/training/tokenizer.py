@@ -1,4 +1,4 @@
-"""The tokenizer's stage: byte-level BPE in CLIP's form (arXiv 2103.00020, 2.4), learned on the captions of the world."""
+"""The tokenizer's stage: byte-level BPE in CLIP's form (arXiv 2103.00020, 2.4), learned on the world's captions."""
 
 import json
 from collections.abc import Iterable

@@ -1,0 +1,53 @@
+"""The latent cache: scenes encoded once, in parts that are written whole, so that an interruption loses one part."""
+
+import hashlib
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float16
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from calotype.data.scenes import World
+from calotype.files import cache_dir, written_whole
+from calotype.nn.vae import Autoencoder
+from calotype.training import scenes
+from calotype.training.loop import half_precision
+
+PART = 2_000
+"""Scenes in one file."""
+
+
+def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h w"]:
+    """The likeliest latents of the training scenes with the seeds 0, 1, ... ``count`` - 1.
+
+    They depend on the autoencoder's weights, the sprites' style and the size, and are kept in the cache under these.
+    """
+    folder = cache_dir("latents", f"{_digest(vae)}-{world.bank.style}-{world.size}")
+    paths = [folder / f"{index:04d}.safetensors" for index in range(ceil(count / PART))]
+    missing = [index for index, path in enumerate(paths) if not path.exists()]
+    for index in track(missing, f"encoding scenes of {world.size} px", disable=not missing):
+        _write(paths[index], vae, world, range(index * PART, (index + 1) * PART))
+    return torch.cat([load_file(path)["latents"] for path in paths])[:count]
+
+
+@torch.no_grad()
+def _write(path: Path, vae: Autoencoder, world: World, seeds: range) -> None:
+    device = vae.quant_conv.weight.device
+    latents = []
+    for start in range(seeds.start, seeds.stop, 50):
+        pixels = scenes.images([world.scene(seed, "train") for seed in range(start, start + 50)]).to(device)
+        with half_precision(device):
+            latents.append(vae.encode(scenes.to_unit(pixels)).mode.to("cpu", torch.float16))
+    with written_whole(path) as temporary:
+        save_file({"latents": torch.cat(latents), "seeds": torch.from_numpy(np.array(seeds))}, temporary)
+
+
+def _digest(vae: Autoencoder) -> str:
+    total = hashlib.sha256()
+    for value in vae.state_dict().values():
+        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:12]

@@ -1,0 +1,127 @@
+"""The U-Net's task: latents of scenes under noise, and their captions (arXiv 2112.10752)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from calotype import pipeline
+from calotype.configs import ImageConfig, ModelConfig
+from calotype.data.captions import caption
+from calotype.data.scenes import World
+from calotype.data.sprites import SpriteBank
+from calotype.diffusion.parameterization import PARAMETERIZATIONS
+from calotype.diffusion.schedules import Schedule
+from calotype.model import Model
+from calotype.nn.clip import TextEncoder
+from calotype.nn.unet import UNet
+from calotype.nn.vae import Autoencoder
+from calotype.recipe import Recipe
+from calotype.text.tokenizer import Tokenizer
+from calotype.training import latents, scenes, state
+from calotype.training.clip import Contrastive
+from calotype.training.loop import Batch
+from calotype.training.run import Phase, Run
+from calotype.training.sheets import grid
+
+DROPOUT = 0.1
+"""How often the caption is left empty, for classifier-free guidance (arXiv 2207.12598)."""
+LEVELS = (100, 300, 500, 700, 900)
+"""The times at which evaluations measure the loss."""
+EVALUATED, SHOWN = 64, 8
+
+
+class UNetTask:
+    """The plain squared error of what the schedule's parameterization predicts, at uniform times."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        text: TextEncoder,
+        vae: Autoencoder,
+        bank: SpriteBank,
+        phases: Sequence[Phase],
+    ) -> None:
+        device = vae.quant_conv.weight.device
+        self.module = UNet(config.unet).to(device)
+        self.module.init_weights()
+        self.bank, self.tokenizer, self.text = bank, tokenizer, text.eval().requires_grad_(False)
+        self.model = Model(config, (tokenizer,), (self.text,), self.module, vae, hash="in training")
+        self.size = config.vae.sample_size
+        most = {size: max(p.scenes for p in phases if p.size == size) for size in {phase.size for phase in phases}}
+        self.cache = {size: latents.cached(vae, World(bank, size), count) for size, count in most.items()}
+        self.schedule = Schedule.of(config.schedule)
+        self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
+
+    def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
+        """Latents from the cache and the tokens of their captions, some of them empty."""
+        cache, world = self.cache[phase.size][: phase.scenes], World(self.bank, phase.size)
+        chosen = rng.integers(len(cache), size=phase.batch)
+        empty = rng.random(phase.batch) < DROPOUT
+        captions = ["" if drop else caption(world.spec(int(seed))) for seed, drop in zip(chosen, empty, strict=True)]
+        tokens = torch.cat([self.tokenizer.encode(text) for text in captions])
+        return {"latents": cache[torch.from_numpy(chosen)].float(), "tokens": tokens}
+
+    def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The error at times that cover the schedule evenly in every batch (arXiv 2107.00630, appendix I.1)."""
+        x0, count = batch["latents"], len(batch["latents"])
+        self.size = x0.shape[-1] * self.model.config.vae.downscale
+        even = (torch.arange(count) + torch.rand(1, generator=rng)) / count
+        t = (even * len(self.schedule.sigmas)).long().to(x0.device)
+        noise = torch.randn(x0.shape, generator=rng).to(x0.device)
+        errors = self._errors(x0, t, noise, batch["tokens"])
+        return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """The loss on held-out scenes at a few times, with noise that is the same in every evaluation."""
+        held_out = scenes.held_out(World(self.bank, self.size), EVALUATED)
+        vae = self.model.vae
+        device = vae.quant_conv.weight.device
+        pixels = scenes.to_unit(scenes.images(held_out).to(device))
+        x0 = torch.cat([vae.encode(some).mode for some in pixels.split(8)])
+        tokens = torch.cat([self.tokenizer.encode(scene.caption) for scene in held_out]).to(device)
+        noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        losses = [self._errors(x0, torch.full((EVALUATED,), t, device=device), noise, tokens).mean() for t in LEVELS]
+        figures = {f"held_out_t{t}": float(loss) for t, loss in zip(LEVELS, losses, strict=True)}
+        return figures | {"held_out": float(torch.stack(losses).mean())}
+
+    def sheet(self) -> Image.Image:
+        """Held-out scenes over what the model makes of their captions, as its users would see it."""
+        asked = scenes.held_out(World(self.bank, self.size), SHOWN)
+        recipes = [
+            Recipe(prompt=scene.caption, seed=seed, steps=20, cfg_scale=4, width=self.size, height=self.size)
+            for seed, scene in enumerate(asked)
+        ]
+        made = [pipeline.develop(self.model, recipe, pipeline.states(self.model, recipe)) for recipe in recipes]
+        pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in made])).permute(0, 3, 1, 2)
+        return grid([scenes.images(asked), pixels])
+
+    def product(self) -> UNet:
+        """The U-Net itself."""
+        return self.module
+
+    def _errors(self, x0: Tensor, t: Tensor, noise: Tensor, tokens: Tensor) -> Float[Tensor, "b"]:
+        """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
+        sigma = self.schedule.sigmas.to(x0.device)[t].float()
+        x = x0 + sigma[:, None, None, None] * noise
+        with torch.no_grad():
+            context = self.text(tokens).context
+        output = self.module(self.parameterization.network_input(x, sigma), t.float(), context).float()
+        target = self.parameterization.target(x0, noise, sigma)
+        return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
+
+
+def task(run: Run, device: torch.device) -> UNetTask:
+    """The task that ``run`` describes."""
+    config = run.config
+    tokenizer = Tokenizer.read(state.folder(run.needs("tokenizer")), config.text[0].max_positions)
+    towers, vae = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae)
+    state.load_product(run.needs("clip"), towers)
+    state.load_product(run.needs("vae"), vae)
+    return UNetTask(config, tokenizer, towers.text.to(device), vae.to(device), scenes.bank(run.style), run.phases)
