@@ -11,7 +11,7 @@ from calotype.recipe import Recipe
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("txt2img", "samplers", "evaluate"))
+    assert all(name in shown for name in ("txt2img", "samplers", "train", "evaluate", "data"))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +19,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"calotype {calotype.__version__}\n"
 
 
-@pytest.mark.parametrize("args", [["nonsense"], ["txt2img"], ["txt2img", "a", "--steps", "x"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "args", [["nonsense"], ["txt2img"], ["txt2img", "a", "--steps", "x"], ["--nonsense"], ["train", "no.toml"]]
+)
 def test_wrong_usage_is_one_line_and_status_2(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(args) == 2
     captured = capsys.readouterr()

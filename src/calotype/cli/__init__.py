@@ -10,11 +10,12 @@ import calotype
 from calotype.cli.data import data
 from calotype.cli.evaluate import evaluate
 from calotype.cli.samplers import samplers
+from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
 from calotype.errors import CalotypeError
 
 app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False)
-for command in (txt2img, samplers, evaluate):
+for command in (txt2img, samplers, train, evaluate):
     app.command()(command)
 app.add_typer(data)
 
