@@ -7,12 +7,16 @@ from difflib import get_close_matches
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
+def words(text: str) -> list[str]:
+    """The different words of a text, in lower case and in its order; numbers are none."""
+    return list(dict.fromkeys(_WORD.findall(text.lower())))
+
+
 def unknown_words(prompt: str, vocabulary: Collection[str]) -> dict[str, list[str]]:
     """Each unknown word, in the prompt's order, with up to three known ones spelled nearest to it.
 
-    ``vocabulary`` holds lower-case words; an empty one stands for a model whose words are not known, and knows all.
+    ``vocabulary`` holds what `words` gives; an empty one stands for a model whose words are not known, and knows all.
     """
     if not vocabulary:
         return {}
-    words = dict.fromkeys(_WORD.findall(prompt.lower()))
-    return {word: get_close_matches(word, vocabulary) for word in words if word not in vocabulary}
+    return {word: get_close_matches(word, vocabulary) for word in words(prompt) if word not in vocabulary}
