@@ -1,8 +1,5 @@
 """Attention, and the transformer that a U-Net's feature map passes through (arXiv 1706.03762, 2112.10752)."""
 
-# torch types the call of a module as Any.
-# mypy: disable-error-code="no-any-return"
-
 from collections.abc import Callable
 
 import torch

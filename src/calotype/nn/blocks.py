@@ -1,8 +1,5 @@
 """The convolutional blocks that the autoencoder and the U-Net share, and the embedding of time."""
 
-# torch types the call of a module as Any.
-# mypy: disable-error-code="no-any-return"
-
 import math
 
 import torch

@@ -1,8 +1,5 @@
 """CLIP: the text encoder of Stable Diffusion, and a small image tower to train it against (arXiv 2103.00020)."""
 
-# torch types the call of a module as Any.
-# mypy: disable-error-code="no-any-return"
-
 from dataclasses import dataclass
 from itertools import pairwise
 

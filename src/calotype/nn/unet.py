@@ -1,8 +1,5 @@
 """The conditional U-Net: what noise there is in a latent, at a time, given a text (arXiv 2112.10752, 2307.01952)."""
 
-# torch types the call of a module as Any.
-# mypy: disable-error-code="no-any-return"
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

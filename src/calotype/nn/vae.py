@@ -1,8 +1,5 @@
 """AutoencoderKL: pictures to latents and back (arXiv 2112.10752)."""
 
-# torch types the call of a module as Any.
-# mypy: disable-error-code="no-any-return"
-
 from collections import OrderedDict
 from dataclasses import dataclass
 
