@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calotype.diffusion.guidance import guided
@@ -18,6 +18,7 @@ class Network:
         return [{"cat": CAT, "": NOTHING}[condition] for condition in conditions]
 
 
+@settings(deadline=None, max_examples=25)
 @given(scale=st.floats(-2, 30))
 def test_guidance_extrapolates_from_the_negative_prompt(scale):
     network = Network()
@@ -44,6 +45,7 @@ def test_full_rescale_gives_the_output_the_deviation_it_had_without_guidance(kin
 
 
 @pytest.mark.parametrize("kind", PARAMETERIZATIONS)
+@settings(deadline=None, max_examples=25)
 @given(phi=st.floats(0.01, 1), scale=st.floats(1.5, 15), sigma=st.floats(0.1, 100))
 def test_rescale_is_that_of_diffusers(kind, phi, scale, sigma):
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calotype.configs import SD15
@@ -26,6 +26,7 @@ def test_a_perfect_output_gives_back_the_picture(kind):
 
 
 @each_kind
+@settings(deadline=None, max_examples=25)
 @given(sigma=st.floats(0.01, 4096), seed=st.integers(0, 2**31))
 def test_output_and_picture_are_inverse(kind, sigma, seed):
     p = PARAMETERIZATIONS[kind]

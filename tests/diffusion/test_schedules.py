@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calotype.configs import EMBEDDED, PRESETS, SD15
@@ -38,6 +38,7 @@ def test_zero_terminal_snr_keeps_the_start_and_floors_the_end():
 
 
 @each_schedule
+@settings(deadline=None, max_examples=25)
 @given(t=st.floats(0, 999))
 def test_time_and_sigma_are_inverse(schedule, t):
     assert schedule.t(schedule.sigma(t)).item() == pytest.approx(t, abs=1e-8)
@@ -62,6 +63,7 @@ def test_outside_the_schedule_is_its_nearest_end():
 
 
 @each_schedule
+@settings(deadline=None, max_examples=25)
 @given(steps=st.integers(1, 200), name=st.sampled_from(sorted(SCHEDULERS)))
 def test_every_scheduler_falls_strictly_from_within_the_schedule_to_zero(schedule, steps, name):
     if name.startswith("align") and schedule.sigmas[-1] > 15:

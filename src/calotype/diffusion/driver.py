@@ -19,7 +19,7 @@ class Moment:
     step: int
     """The interval being crossed, from 0."""
     steps: int
-    """Intervals of the whole plan."""
+    """Intervals of the whole plan; 1 where it is open-ended."""
     call: int
     """Calls of the denoiser before this one, in the whole run."""
 

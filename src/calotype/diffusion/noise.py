@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 _LOWEST, _HIGHEST = 2.0**-12, 2.0**13
-"""Noise levels between which Brownian motion is bisected; every schedule's sigmas above 0 lie inside."""
-_BISECTIONS = 16
-"""They leave cells whose ends differ by a factor of 1.00026."""
+"""Noise levels between which Brownian motion is known; every schedule's sigmas above 0 lie inside."""
+_HALVINGS = 20
+"""Of the levels between, in log sigma. They leave cells whose ends differ by a factor of 1.000017."""
 
 
 class Noise(Protocol):
@@ -35,8 +35,9 @@ class SeededNoise:
 
     `brownian(a, b)` is (W(b) - W(a)) / sqrt(|b - a|) for a Brownian motion W over the noise level that depends on the
     seed alone: not on the ladder, the order of questions, or other pictures. W is a virtual tree (arXiv 2001.01328,
-    section 4): halving (in log sigma) the cell in which a level lies, each midpoint drawn from a generator of its own.
-    Increments add up exactly. They have the exact distribution unless both levels are in one cell, closer than 0.03 %.
+    section 4): the cell in which a level lies is halved in log sigma, each middle drawn from a generator of its own,
+    and the smallest cell is crossed in a straight line, so that a rounding error in a level stays one in the noise.
+    Increments add up exactly; over steps of more than 0.2 % their variance is 1 within 1 %.
     """
 
     def __init__(
@@ -57,27 +58,26 @@ class SeededNoise:
         return torch.randn(self.shape, generator=self._generator).to(self.device, self.dtype)
 
     def brownian(self, a: float, b: float) -> Tensor:
-        """The unit-variance increment from noise level a to b, of `shape`; a and b in [0, 8192] and different."""
+        """The unit-variance increment from noise level a to b != a, of `shape`. ValueError outside [1 / 4096, 8192]."""
         increment = (self._motion(b) - self._motion(a)) / math.sqrt(abs(b - a))
         return increment.to(self.device, self.dtype)
 
     def _brownian_motion(self, level: float) -> Tensor:
-        """W(level) in float64, with W(0) = 0."""
-        low, high = 0.0, _HIGHEST
-        below, above = torch.zeros(self.shape, dtype=torch.float64), self._normal_at(high) * math.sqrt(high)
-        for _ in range(1 + _BISECTIONS):
-            middle = max(math.sqrt(low * high), _LOWEST)
-            between = self._bridge(low, below, high, above, middle)
-            if level > middle:
-                low, below = middle, between
+        """W(level) in float64, with W(_LOWEST) = 0."""
+        if not _LOWEST <= level <= _HIGHEST:
+            raise ValueError(f"Brownian noise is known between sigma {_LOWEST} and {_HIGHEST}, not at {level}")
+        low, high = _LOWEST, _HIGHEST
+        below = torch.zeros(self.shape, dtype=torch.float64)
+        above = self._normal_at(high) * math.sqrt(high - low)
+        for _ in range(_HALVINGS):
+            middle = math.sqrt(low * high)
+            share = (middle - low) / (high - low)
+            bridge = torch.lerp(below, above, share) + self._normal_at(middle) * math.sqrt(share * (high - middle))
+            if level < middle:
+                high, above = middle, bridge
             else:
-                high, above = middle, between
-        return self._bridge(low, below, high, above, level)
-
-    def _bridge(self, low: float, below: Tensor, high: float, above: Tensor, level: float) -> Tensor:
-        """W(level) given W(low) and W(high): a Brownian bridge."""
-        share = (level - low) / (high - low)
-        return torch.lerp(below, above, share) + self._normal_at(level) * math.sqrt(share * (high - level))
+                low, below = middle, bridge
+        return torch.lerp(below, above, (level - low) / (high - low))
 
     def _normal_at(self, level: float) -> Tensor:
         """The standard normal tensor that belongs to one noise level, in float64."""

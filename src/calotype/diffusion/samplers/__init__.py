@@ -1,13 +1,29 @@
 """The registry of samplers. A new one is a step function and a row in a file of its family."""
 
 from calotype.diffusion.names import find, spelling, unknown
-from calotype.diffusion.samplers import dpmpp_multistep, euler
+from calotype.diffusion.samplers import (
+    adams,
+    cfgpp,
+    consistency,
+    dpm_solver,
+    dpmpp_multistep,
+    dpmpp_singlestep,
+    euler,
+    pndm,
+    restart,
+    runge_kutta,
+    unipc,
+)
 from calotype.diffusion.samplers.state import Denoised, Denoiser, Plan, Sampler, SamplerState
 from calotype.diffusion.schedulers import SCHEDULERS
 
 __all__ = ["SAMPLERS", "Denoised", "Denoiser", "Plan", "Sampler", "SamplerState", "find_sampler"]
 
-SAMPLERS = {row.name: row for family in (euler, dpmpp_multistep) for row in family.ROWS}
+_FAMILIES = (
+    euler, runge_kutta, dpmpp_multistep, dpmpp_singlestep, unipc, adams, pndm, dpm_solver, restart, consistency, cfgpp
+)  # fmt: skip
+
+SAMPLERS = {row.name: row for family in _FAMILIES for row in family.ROWS}
 
 
 def find_sampler(name: str) -> tuple[Sampler, str | None]:

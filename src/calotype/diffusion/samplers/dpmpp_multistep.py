@@ -1,6 +1,12 @@
-"""DPM-Solver++ with memory: one network call a step, the order gained from earlier predictions."""
+"""DPM-Solver++ with memory: one network call a step, the order gained from earlier predictions.
+
+In lambda = -log sigma, h is the length of a step. Steps to sigma 0, of infinite length, go straight to x0.
+"""
 
 import math
+from functools import partial
+
+from torch import Tensor
 
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.moves import towards
@@ -8,15 +14,71 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 
 def dpmpp_2m(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Algorithm 2 of arXiv 2211.01095, in lambda = -log sigma; the first step and one to sigma 0 are Euler's."""
+    """Algorithm 2 of arXiv 2211.01095; the first step is Euler's."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     target = x0
     if following > 0 and "previous" in state.memory:
-        before, _ = plan.intervals[state.index - 1]
-        ratio = math.log(before / sigma) / math.log(sigma / following)
+        ratio = _length(plan, state.index - 1) / _length(plan, state.index)
         target = x0 + (x0 - state.memory["previous"]) / (2 * ratio)
     return state.after(towards(target, state.x, following / sigma), x0, previous=x0)
+
+
+def dpmpp_2m_sde(solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """SDE-DPM-Solver++(2M): arXiv 2211.01095, section 5 and appendix B.5; the solver is "midpoint" or "heun"."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    if following == 0:
+        return state.after(x0, x0)
+    shrink = (following / sigma) ** (1 + plan.options["eta"])
+    x = towards(x0, state.x, shrink)
+    if "previous" in state.memory:
+        slope = (x0 - state.memory["previous"]) * (_length(plan, state.index) / _length(plan, state.index - 1))
+        x = x + slope * ((1 - shrink) / 2 if solver == "midpoint" else 1 + (1 - shrink) / math.log(shrink))
+    return state.after(_noised(x, plan, noise, state), x0, previous=x0)
+
+
+def dpmpp_3m_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """The SDE of DPM-Solver++ with a parabola through three predictions (k-diffusion)."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    if following == 0:
+        return state.after(x0, x0)
+    length = (1 + plan.options["eta"]) * math.log(sigma / following)
+    phi_2 = math.expm1(-length) / length + 1
+    phi_3 = phi_2 / length - 0.5
+    x = towards(x0, state.x, math.exp(-length))
+    if "previous" not in state.memory:
+        return state.after(_noised(x, plan, noise, state), x0, previous=x0)
+    first, second = _differences(plan, state, x0)
+    x = x + first * phi_2 - second * phi_3
+    return state.after(_noised(x, plan, noise, state), x0, previous=x0, before=state.memory["previous"])
+
+
+def _differences(plan: Plan, state: SamplerState, x0: Tensor) -> tuple[Tensor, Tensor | float]:
+    """First and second derivative of the predictions by lambda / h at the latest one, from what is remembered."""
+    h = _length(plan, state.index)
+    r0 = _length(plan, state.index - 1) / h
+    slope = (x0 - state.memory["previous"]) / r0
+    if "before" not in state.memory:
+        return slope, 0.0
+    r1 = _length(plan, state.index - 2) / h
+    bend = (slope - (state.memory["previous"] - state.memory["before"]) / r1) / (r0 + r1)
+    return slope + bend * r0, bend
+
+
+def _noised(x: Tensor, plan: Plan, noise: Noise, state: SamplerState) -> Tensor:
+    """With what the SDE adds on the way: following^2 * (1 - (following / sigma)^(2 eta)) of variance."""
+    sigma, following = plan.interval(state)
+    eta = plan.options["eta"]
+    if eta == 0:
+        return x
+    return x + noise.brownian(sigma, following) * (following * math.sqrt(1 - (following / sigma) ** (2 * eta)))
+
+
+def _length(plan: Plan, index: int) -> float:
+    sigma, following = plan.intervals[index]
+    return math.log(sigma / following)
 
 
 ROWS = (
@@ -25,5 +87,23 @@ ROWS = (
         aliases=("k_dpmpp_2m", "dpmpp_2m", "DPMSolverMultistepScheduler"),
         scheduler="karras",
         equals="k-diffusion sample_dpmpp_2m, diffusers DPMSolverMultistepScheduler",
+    ),
+    Sampler(
+        "DPM++ 2M SDE", partial(dpmpp_2m_sde, "midpoint"), "arXiv 2211.01095", order=2,
+        aliases=("k_dpmpp_2m_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu"),
+        noise="brownian", options={"eta": 1.0}, scheduler="exponential",
+        equals="k-diffusion sample_dpmpp_2m_sde, diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, midpoint)",
+    ),
+    Sampler(
+        "DPM++ 2M SDE Heun", partial(dpmpp_2m_sde, "heun"), "arXiv 2211.01095", order=2,
+        aliases=("k_dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"),
+        noise="brownian", options={"eta": 1.0}, scheduler="exponential",
+        equals="k-diffusion sample_dpmpp_2m_sde (heun), diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, heun)",
+    ),
+    Sampler(
+        "DPM++ 3M SDE", dpmpp_3m_sde, "arXiv 2211.01095", order=3,
+        aliases=("k_dpmpp_3m_sde", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu"),
+        noise="brownian", options={"eta": 1.0}, scheduler="exponential", discards_penultimate=True,
+        equals="k-diffusion sample_dpmpp_3m_sde",
     ),
 )  # fmt: skip

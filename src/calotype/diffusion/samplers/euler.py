@@ -1,4 +1,4 @@
-"""Euler's method, Euler ancestral, and DDIM, which is Euler ancestral seen from sigma coordinates."""
+"""Euler's method, Euler ancestral, and DDIM and DDPM, which are Euler ancestral seen from sigma coordinates."""
 
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.moves import ancestral, towards
@@ -40,5 +40,10 @@ ROWS = (
         "DDIM", euler_ancestral, "arXiv 2010.02502", order=1, options={"eta": 0.0}, variance_preserving=True,
         aliases=("ddim", "DDIMScheduler"),
         equals="diffusers DDIMScheduler",
+    ),
+    Sampler(
+        "DDPM", euler_ancestral, "arXiv 2006.11239", order=1, options={"eta": 1.0}, noise="normal",
+        aliases=("ddpm", "DDPMScheduler"),
+        equals="diffusers DDPMScheduler (variance_type fixed_small), ComfyUI sample_ddpm",
     ),
 )  # fmt: skip

@@ -61,6 +61,8 @@ class Plan:
 
     intervals: Intervals
     options: Mapping[str, float]
+    steps: int
+    """Steps of the ladder it was made from; not every sampler crosses as many intervals."""
 
     def interval(self, state: SamplerState) -> tuple[float, float]:
         """The two noise levels of the step that `state` is about to take."""
@@ -89,15 +91,15 @@ class Sampler:
     """The reference implementation whose numbers it reproduces."""
     aliases: tuple[str, ...] = ()
     """Names in A1111, ComfyUI, k-diffusion and diffusers."""
-    evaluations: int = 1
-    """Network calls per interval."""
-    extra_evaluations: int = 0
-    """Network calls of a whole run beyond that: -1 where the last interval, to sigma 0, saves one."""
+    calls: Callable[[int], int] | None = lambda steps: steps
+    """Network calls of a run over so many steps to sigma 0; None where they depend on the picture."""
     noise: str = "none"
     """none, normal or brownian."""
     options: Mapping[str, float] = field(default_factory=dict)
     """What `plan` accepts, with defaults."""
     intervals: Callable[[Sequence[float]], Intervals] = lambda sigmas: tuple(pairwise(sigmas))
+    kind: type[Plan] = Plan
+    """What `plan` makes of the intervals."""
     scheduler: str | None = None
     """The schedule it is used with under "automatic" (as in A1111); None takes the model's own spacing."""
     discards_penultimate: bool = False
@@ -111,9 +113,10 @@ class Sampler:
         """Whether it draws noise with its default options."""
         return self.noise != "none"
 
-    def calls(self, steps: int) -> int:
-        """Network calls of a run over `steps` intervals that ends at sigma 0."""
-        return self.evaluations * steps + self.extra_evaluations
+    @property
+    def evaluations(self) -> int | None:
+        """Network calls per step of a long run; None where they depend on the picture."""
+        return round(self.calls(100) / 100) if self.calls else None
 
     def plan(self, sigmas: Float[Tensor, "levels"] | Sequence[float], **options: float) -> Plan:
         """The plan for a falling list of noise levels. Raises CalotypeError for other lists and unknown options."""
@@ -121,7 +124,8 @@ class Sampler:
         if unknown:
             known = ", ".join(self.options) or "none"
             raise CalotypeError(f"sampler {self.name} has no option {unknown[0]!r}; its options: {known}.")
-        return Plan(self.intervals(_checked(sigmas)), {**self.options, **options})
+        levels = _checked(sigmas)
+        return self.kind(self.intervals(levels), {**self.options, **options}, len(levels) - 1)
 
 
 def _checked(sigmas: Float[Tensor, "levels"] | Sequence[float]) -> list[float]:

@@ -1,0 +1,161 @@
+"""DPM-Solver (arXiv 2206.00927): exponential Runge-Kutta on the noise, with a fixed or a free choice of steps.
+
+Both ask a ladder only for its ends: the first level and the last one above 0, at which they stop.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import ancestral
+from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
+from calotype.errors import CalotypeError
+
+Slope = Callable[[Tensor, float], Tensor]
+
+
+def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """DPM-Solver-fast: third order, as many network calls as the ladder has steps (section 3.4)."""
+    sigma, following = plan.interval(state)
+    down, up = _ancestral(plan, sigma, following)
+    slope = _slope(denoise)
+    first = slope(state.x, sigma)
+    x, _ = _solve(slope, state.x, first, sigma, down, _orders(plan.steps)[state.index])
+    x0 = state.x - first * sigma
+    if up == 0:
+        return state.after(x, x0)
+    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+
+
+def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """DPM-Solver-23: a third-order step, taken where the second-order one inside it agrees (appendix C).
+
+    Step lengths, in -log sigma, come from a PID controller of the error. A refused step leaves x as it was.
+    """
+    lowest = plan.intervals[0][1]
+    options, draws = plan.options, 0
+    sigma, h, *errors = _controller(plan, state)
+    following = max(lowest, sigma * math.exp(-h))
+    down, up = _ancestral(plan, sigma, following)
+    slope = _slope(denoise)
+    first = slope(state.x, sigma)
+    x, second = _solve(slope, state.x, first, sigma, down, 3)
+    rough = state.x + (first + (second - first) * 1.5) * (down - sigma)
+    accepted = state.memory.get("rough", state.x)
+    allowed = torch.maximum(rough.abs(), accepted.abs()).mul(options["rtol"]).clamp(min=options["atol"])
+    agreement = 1 / (((rough - x) / allowed).square().mean().sqrt().item() + 1e-8)
+    history = (agreement, *(errors or (agreement, agreement)))
+    factor = 1 + math.atan(math.prod(error**power for error, power in zip(history, _powers(plan), strict=True)) - 1)
+    h *= factor
+    if factor < options["accept_safety"]:
+        return state.after(state.x, state.x - first * sigma, rough=accepted, controller=_saved(sigma, h, *history[1:]))
+    if up > 0:
+        x, draws = x + noise.normal(state.draws) * up, 1
+    memory = {"rough": rough, "controller": _saved(following, h, *history[:2])}
+    return state.after(x, state.x - first * sigma, draws, **memory)
+
+
+class AdaptivePlan(Plan):
+    """Open-ended: done when the controller has reached the lowest level."""
+
+    def done(self, state: SamplerState) -> bool:
+        """Whether the lowest level is reached."""
+        return math.log(_controller(self, state)[0] / self.intervals[0][1]) <= 1e-5
+
+
+def _controller(plan: Plan, state: SamplerState) -> list[float]:
+    """The level reached, the length of the next step, and the latest two agreements."""
+    start = [plan.intervals[0][0], plan.options["h_init"]]
+    return state.memory["controller"].tolist() if "controller" in state.memory else start
+
+
+def _saved(*numbers: float) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def _powers(plan: Plan) -> tuple[float, float, float]:
+    """Of the latest three agreements, for the coefficients of a PID controller."""
+    p, i, d = (plan.options[name] for name in ("pcoeff", "icoeff", "dcoeff"))
+    order = 1.5 if plan.options["eta"] else 3
+    return (p + i + d) / order, -(p + 2 * d) / order, d / order
+
+
+def _slope(denoise: Denoiser) -> Slope:
+    return lambda x, sigma: (x - denoise(x, sigma).x0) / sigma
+
+
+def _ancestral(plan: Plan, sigma: float, following: float) -> tuple[float, float]:
+    """As `ancestral`, but never down below the level at which the plan ends."""
+    down, _ = ancestral(sigma, following, plan.options["eta"])
+    down = max(down, plan.intervals[-1][1])
+    return down, math.sqrt(following**2 - down**2)
+
+
+def _solve(slope: Slope, x: Tensor, first: Tensor, sigma: float, following: float, order: int) -> tuple[Tensor, Tensor]:
+    """DPM-Solver-1, -2 (r = 1/2) or -3 (r = 1/3, 2/3), and the second slope of those that have one."""
+    if order == 1:
+        return x + first * (following - sigma), first
+    if order == 2:
+        middle = math.sqrt(sigma * following)
+        second = slope(x + first * (middle - sigma), middle)
+        return x + second * (following - sigma), second
+    h = math.log(sigma / following)
+    one, two = sigma * math.exp(-h / 3), sigma * math.exp(-2 * h / 3)
+    second = slope(x + first * (one - sigma), one)
+    bend = 2 * two * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
+    third = slope(x + first * (two - sigma) - (second - first) * bend, two)
+    bend = 1.5 * following * (math.expm1(h) / h - 1)
+    return x + first * (following - sigma) - (third - first) * bend, second
+
+
+def _orders(calls: int) -> list[int]:
+    """Third-order steps, and at the end what makes the number of calls come out."""
+    full, rest = divmod(calls, 3)
+    return [3] * full + [rest] if rest else [3] * (full - 1) + [2, 1]
+
+
+def _ends(levels: Sequence[float]) -> tuple[float, float]:
+    """The first level and the last one above 0; 0 for a ladder without another one."""
+    highest, *others = [level for level in levels if level > 0]
+    return highest, others[-1] if others else 0.0
+
+
+def _fast_intervals(levels: Sequence[float]) -> Intervals:
+    highest, lowest = _ends(levels)
+    if lowest == 0:
+        return ((highest, 0.0),)
+    count = len(_orders(len(levels) - 1))
+    between = [highest * (lowest / highest) ** (k / count) for k in range(count)]
+    return tuple(pairwise([*between, lowest]))
+
+
+def _adaptive_intervals(levels: Sequence[float]) -> Intervals:
+    highest, lowest = _ends(levels)
+    if lowest == 0:
+        raise CalotypeError("DPM adaptive needs two sigmas above 0 to go between: give at least 2 steps.")
+    return ((highest, lowest),)
+
+
+ROWS = (
+    Sampler(
+        "DPM fast", dpm_fast, "arXiv 2206.00927", order=3, options={"eta": 0.0}, intervals=_fast_intervals,
+        aliases=("k_dpm_fast", "dpm_fast"),
+        scheduler="karras",
+        equals="k-diffusion sample_dpm_fast",
+    ),
+    Sampler(
+        "DPM adaptive", dpm_adaptive, "arXiv 2206.00927", order=3, calls=None,
+        options={
+            "rtol": 0.05, "atol": 0.0078, "h_init": 0.05, "pcoeff": 0.0, "icoeff": 1.0, "dcoeff": 0.0,
+            "accept_safety": 0.81, "eta": 0.0,
+        },
+        intervals=_adaptive_intervals, kind=AdaptivePlan,
+        aliases=("k_dpm_ad", "dpm_adaptive"),
+        scheduler="karras",
+        equals="k-diffusion sample_dpm_adaptive",
+    ),
+)  # fmt: skip

@@ -1,0 +1,57 @@
+"""DPM-Solver++ without memory: two network calls a step, the second one at the middle in log sigma."""
+
+import math
+
+from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import ancestral, towards
+from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
+
+
+def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """DPM-Solver++(2S), algorithm 1 of arXiv 2211.01095 with r = 1/2, below the next level, then fresh noise."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    down, up = ancestral(sigma, following, plan.options["eta"])
+    if down == 0:
+        return state.after(x0, x0)
+    middle = math.sqrt(sigma * down)
+    target = denoise(towards(x0, state.x, middle / sigma), middle).x0
+    x = towards(target, state.x, down / sigma)
+    if up == 0:
+        return state.after(x, x0)
+    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+
+
+def dpmpp_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """SDE-DPM-Solver++ in one step, with r = 1/2: the middle and the next level are reached with Brownian noise."""
+    sigma, following = plan.interval(state)
+    eta = plan.options["eta"]
+    x0 = denoise(state.x, sigma).x0
+    if following == 0:
+        return state.after(x0, x0)
+    middle = math.sqrt(sigma * following)
+    down, up = ancestral(sigma, middle, eta)
+    halfway = towards(x0, state.x, down / sigma)
+    if up > 0:
+        halfway = halfway + noise.brownian(sigma, middle) * up
+    down, up = ancestral(sigma, following, eta)
+    x = towards(denoise(halfway, middle).x0, state.x, down / sigma)
+    if up > 0:
+        x = x + noise.brownian(sigma, following) * up
+    return state.after(x, x0)
+
+
+ROWS = (
+    Sampler(
+        "DPM++ 2S a", dpmpp_2s_ancestral, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("k_dpmpp_2s_a", "dpmpp_2s_ancestral", "k_dpmpp_2s_ancestral"),
+        noise="normal", options={"eta": 1.0}, scheduler="karras",
+        equals="k-diffusion sample_dpmpp_2s_ancestral",
+    ),
+    Sampler(
+        "DPM++ SDE", dpmpp_sde, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("k_dpmpp_sde", "dpmpp_sde", "dpmpp_sde_gpu", "DPMSolverSDEScheduler"),
+        noise="brownian", options={"eta": 1.0}, scheduler="karras",
+        equals="k-diffusion sample_dpmpp_sde",
+    ),
+)  # fmt: skip

@@ -1,0 +1,65 @@
+"""Pseudo linear multistep (arXiv 2202.09778): Adams-Bashforth with the coefficients of equal steps, on the slopes."""
+
+import torch
+from torch import Tensor
+
+from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import towards
+from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
+
+_ADAMS = (
+    (1.0,),
+    (3 / 2, -1 / 2),
+    (23 / 12, -16 / 12, 5 / 12),
+    (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+)
+
+
+def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Equation 12 of arXiv 2202.09778; the first step is Heun's, as in CompVis's sampler."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    slopes = _remembered(state, x0, sigma)
+    slope = _extrapolated(slopes)
+    if state.index == 0 and following > 0:
+        x = towards(x0, state.x, following / sigma)
+        slope = (slope + (x - denoise(x, following).x0) / following) / 2
+    return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
+
+
+def ipndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Improved PNDM (arXiv 2204.13902, appendix H.2): lower orders to begin with; a step to 0 is Euler's."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    slopes = _remembered(state, x0, sigma)
+    if following == 0:
+        return state.after(x0, x0)
+    return state.after(state.x + _extrapolated(slopes) * (following - sigma), x0, slopes=slopes)
+
+
+def _remembered(state: SamplerState, x0: Tensor, sigma: float) -> Tensor:
+    """The latest four slopes, the present one first."""
+    latest = ((state.x - x0) / sigma)[None]
+    return torch.cat([latest, state.memory.get("slopes", latest[:0])])[:4]
+
+
+def _extrapolated(slopes: Tensor) -> Tensor:
+    coefficients = slopes.new_tensor(_ADAMS[len(slopes) - 1])
+    slope: Tensor = torch.tensordot(coefficients, slopes, 1)
+    return slope
+
+
+ROWS = (
+    Sampler(
+        "PLMS", plms, "arXiv 2202.09778", order=4, calls=lambda steps: steps + (steps > 1),
+        aliases=("plms",),
+        variance_preserving=True,
+        equals="diffusers PNDMScheduler (skip_prk_steps), CompVis PLMSSampler",
+    ),
+    Sampler(
+        "iPNDM", ipndm, "arXiv 2204.13902", order=4,
+        aliases=("ipndm",),
+        scheduler="normal",
+        equals="ComfyUI sample_ipndm",
+    ),
+)  # fmt: skip

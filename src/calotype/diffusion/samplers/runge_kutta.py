@@ -1,0 +1,69 @@
+"""Second-order Runge-Kutta methods of k-diffusion on dx / dsigma = (x - x0) / sigma: two network calls a step."""
+
+import math
+
+from torch import Tensor
+
+from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import ancestral, towards
+from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
+
+
+def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Algorithm 1 of arXiv 2206.00364 (Algorithm 2 without churn): the mean of the slopes at both ends."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    x = towards(x0, state.x, following / sigma)
+    if following > 0:
+        slope = (state.x - x0) / sigma
+        slope_there = (x - denoise(x, following).x0) / following
+        x = state.x + (slope + slope_there) * ((following - sigma) / 2)
+    return state.after(x, x0)
+
+
+def dpm2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """The slope at the geometric mean of both levels: DPM-Solver-2 (arXiv 2206.00927) with a midpoint rule in sigma."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    return state.after(_by_midpoint(denoise, state, x0, sigma, following), x0)
+
+
+def dpm2_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """DPM2 down below the next level and up to it with fresh noise."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    down, up = ancestral(sigma, following, plan.options["eta"])
+    x = _by_midpoint(denoise, state, x0, sigma, down)
+    if up == 0:
+        return state.after(x, x0)
+    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+
+
+def _by_midpoint(denoise: Denoiser, state: SamplerState, x0: Tensor, sigma: float, following: float) -> Tensor:
+    if following == 0:
+        return x0
+    middle = math.sqrt(sigma * following)
+    halfway = towards(x0, state.x, middle / sigma)
+    return state.x + (halfway - denoise(halfway, middle).x0) * ((following - sigma) / middle)
+
+
+ROWS = (
+    Sampler(
+        "Heun", heun, "arXiv 2206.00364", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("k_heun", "heun", "HeunDiscreteScheduler"),
+        scheduler="normal",
+        equals="k-diffusion sample_heun, diffusers HeunDiscreteScheduler",
+    ),
+    Sampler(
+        "DPM2", dpm2, "arXiv 2206.00927", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("k_dpm_2", "dpm_2", "KDPM2DiscreteScheduler"),
+        scheduler="karras", discards_penultimate=True,
+        equals="k-diffusion sample_dpm_2",
+    ),
+    Sampler(
+        "DPM2 a", dpm2_ancestral, "arXiv 2206.00927", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("k_dpm_2_a", "dpm_2_a", "dpm_2_ancestral", "k_dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler"),
+        noise="normal", options={"eta": 1.0}, scheduler="karras", discards_penultimate=True,
+        equals="k-diffusion sample_dpm_2_ancestral",
+    ),
+)  # fmt: skip
