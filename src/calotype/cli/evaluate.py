@@ -48,6 +48,7 @@ def evaluate(
     chosen: dict[str, Any] = {"steps": steps, "sampler": sampler, "cfg_scale": cfg_scale, "cfg_rescale": cfg_rescale}
     recipe = Recipe(**chosen)
     try:
+        from calotype.data.sprites import load_bank
         from calotype.lab import subject, suite
     except ImportError as error:
         raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
@@ -58,7 +59,7 @@ def evaluate(
         if full
         else suite.Plan(recipe, parts, prompt_seed=int(validation))
     )
-    _show(suite.evaluate(subject.subject(model), plan, out))
+    _show(suite.evaluate(subject.subject(model), plan, load_bank(), out))
     Console().print(Markdown((out / "table.md").read_text(encoding="utf-8")))
     typer.echo(out / "table.md")
 

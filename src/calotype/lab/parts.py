@@ -23,6 +23,7 @@ from calotype.data.sprites import SpriteBank
 from calotype.lab import metrics
 from calotype.lab.bootstrap import estimate
 from calotype.lab.detection import Detection, Judge, Pictures
+from calotype.lab.matching import SIZE
 from calotype.lab.table import Figure, Source
 from calotype.nn.vae import Autoencoder, Gaussian
 from calotype.text.tokenizer import Tokenizer
@@ -49,7 +50,7 @@ Part = Generator[Progress, None, list[Figure]]
 
 def autoencoder_part(vae: Autoencoder, bank: SpriteBank, judges: Mapping[str, Judge], count: int) -> Part:
     """V1 to V3 on ``count`` scenes of held-out combinations."""
-    world = World(bank, vae.config.sample_size)
+    world = World(bank, SIZE)
     scenes = [world.scene(SEEDS + index, "held_out") for index in range(count)]
     originals = np.stack([scene.image for scene in scenes])
     copies, posteriors = [], []
@@ -79,7 +80,7 @@ def autoencoder_part(vae: Autoencoder, bank: SpriteBank, judges: Mapping[str, Ju
 
 def text_part(towers: Contrastive, tokenizer: Tokenizer, bank: SpriteBank) -> Part:
     """C1 and C2 on RETRIEVED scenes of held-out combinations with different captions."""
-    scenes = distinct_scenes(World(bank, 128), RETRIEVED)
+    scenes = distinct_scenes(World(bank, SIZE), RETRIEVED)
     with torch.inference_mode():
         pictures = torch.cat([towers.of_images(some) for some in images(scenes).split(32)]).numpy()
         texts = _of_texts(towers, tokenizer, [scene.caption for scene in scenes])

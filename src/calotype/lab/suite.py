@@ -9,11 +9,11 @@ import numpy as np
 
 from calotype.data.captions import caption
 from calotype.data.scenes import World, render
-from calotype.data.sprites import Pixels, SpriteBank, load_bank
+from calotype.data.sprites import Pixels, SpriteBank
 from calotype.lab import detector, table
 from calotype.lab.bootstrap import Estimate
 from calotype.lab.detection import Judge
-from calotype.lab.matching import Matcher
+from calotype.lab.matching import SIZE, Matcher
 from calotype.lab.memoriser import Memoriser
 from calotype.lab.parts import Part, Progress, autoencoder_part, round_trip, text_part
 from calotype.lab.questions import Question, grade, questions, summaries
@@ -35,7 +35,7 @@ class Plan:
     """How much is measured, and how the pictures are made."""
 
     recipe: Recipe
-    """Of every picture, but for its prompt and seed."""
+    """Of every picture, but for its prompt, its seed and its size, which is the judges'."""
     parts: tuple[PartName, ...] = PARTS
     scenes: int = 200
     """Scenes through the autoencoder."""
@@ -69,12 +69,11 @@ class Evaluation:
     folder: Path
 
 
-def evaluate(subject: Subject, plan: Plan, folder: Path) -> Iterator[Progress]:
+def evaluate(subject: Subject, plan: Plan, bank: SpriteBank, folder: Path) -> Iterator[Progress]:
     """Measure ``subject``, yielding on the way; writes table.md, table.json and all pictures into ``folder``.
 
     Stopped and begun again, it makes no picture twice.
     """
-    bank = load_bank()
     learned = yield from second_judge(bank)
     judges: dict[str, Judge] = {"J1": Matcher(bank), "J2": learned}
     evaluation = Evaluation(subject, plan, bank, judges, learned, folder)
@@ -169,7 +168,8 @@ def _develop(evaluation: Evaluation, name: str, recipes: Sequence[Recipe]) -> Ge
     studio = evaluation.subject.studio
     assert not isinstance(studio, str)
     pictures = []
-    for picture in developed(studio, recipes, evaluation.folder / "model" / name):
+    sized = (recipe.but(width=SIZE, height=SIZE) for recipe in recipes)
+    for picture in developed(studio, sized, evaluation.folder / "model" / name):
         pictures.append(picture)
         yield Progress(name, len(pictures), len(recipes))
     return np.stack(pictures)

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+
+from calotype.data.spec import Object
+from calotype.data.sprites import SpriteBank
+from calotype.lab import detector
+
+
+@pytest.fixture
+def trained(bank, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
+    monkeypatch.setattr(detector, "BATCH", 4)
+    steps = list(detector.train(bank, steps=3))
+    assert [(p.step, p.steps) for p in steps] == [(1, 3), (2, 3), (3, 3)]
+    return detector.load(bank)
+
+
+def test_training_writes_what_load_reads(trained, bank, singles):
+    pictures = np.stack([scene.image for scene in singles[:3]])
+    assert trained.features(pictures).shape == (3, 96)
+    assert len(trained(pictures)) == 3
+    assert detector.path(bank).exists()
+
+
+def test_half_a_training_leaves_nothing(bank, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
+    monkeypatch.setattr(detector, "BATCH", 2)
+    next(detector.train(bank, steps=3))
+    assert not detector.path(bank).exists()
+
+
+def test_the_answers_that_training_wants_are_read_as_the_things(bank):
+    """Targets written into the head's answers come back as the boxes and sprites they stand for."""
+    ids = [sprite.id for sprite in bank.sprites]
+    things = (Object(ids[3], "", (10.5, 20.0, 50.0, 71.25)), Object(ids[7], "", (70.0, 60.0, 118.0, 92.0)))
+    _, rows, columns, place, kind = detector._targets([things], {name: index for index, name in enumerate(ids)})
+    answers = torch.full((1, 5 + len(ids), 16, 16), -9.0)
+    for row, column, where, which in zip(rows, columns, place, kind, strict=True):
+        answers[0, 0, row, column] = 9.0
+        answers[0, 1:5, row, column] = where
+        answers[0, 5 + which, row, column] = 9.0
+    (found,) = detector.Detector(bank, detector.Network(len(ids)))._read(answers)
+    assert sorted((d.sprite, *np.round(d.box, 3)) for d in found) == sorted(
+        (t.sprite, *np.float32(t.box)) for t in things
+    )
+
+
+def test_it_learns(bank, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
+    monkeypatch.setattr(detector, "BATCH", 8)
+    few = SpriteBank(bank.style, bank.sprites[:3])
+    losses = [progress.loss for progress in detector.train(few, steps=12)]
+    assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_damage_changes_a_picture_a_little(singles, rng):
+    picture = singles[0].image
+    damaged = detector.damaged(picture, rng)
+    assert damaged.shape == picture.shape and damaged.dtype == np.uint8
+    assert 0 < np.abs(damaged.astype(int) - picture).mean() < 40

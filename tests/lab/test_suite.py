@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from calotype import api
+from calotype.lab import detector, suite
+from calotype.lab.parts import autoencoder_part, distinct_scenes, text_part
+from calotype.lab.subject import Subject
+from calotype.lab.suite import Plan
+from calotype.lab.variety import true_variants
+from calotype.recipe import Recipe
+
+
+@pytest.fixture
+def cache(bank, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(detector, "BATCH", 2)
+    monkeypatch.setattr(detector, "STEPS", 2)
+    monkeypatch.setattr(suite, "MEMORY", 100)
+    monkeypatch.setattr(suite, "SEEDS", 2)
+    list(detector.train(bank, 2))
+
+
+def run(subject, bank, folder, *parts):
+    plan = Plan(Recipe(prompt="", seed=0, steps=1), parts, scenes=3, prompts=2, varied=1)
+    stages = [progress.stage for progress in suite.evaluate(subject, plan, bank, folder)]
+    return stages, json.loads((folder / "table.json").read_text())
+
+
+def test_nothing_is_measured_of_what_is_not_there(bank, cache, tmp_path):
+    subject = Subject("no model yet.", "no autoencoder yet.", "no towers yet.")
+    _, content = run(subject, bank, tmp_path / "out", "vae", "text", "oracle", "pictures")
+    assert [absent["reason"] for absent in content["not_measured"]] == [
+        "no autoencoder yet.",
+        "no towers yet.",
+        "no model yet.",
+    ]
+    assert {figure["source"] for figure in content["figures"]} == {"true", "memoriser"}
+    assert len(list((tmp_path / "out" / "true").rglob("*.png"))) == 20
+
+
+def test_a_whole_model_is_measured_and_no_picture_made_twice(bank, cache, tmp_path, tiny_folder):
+    studio = api.load(tiny_folder)
+    subject = Subject(studio, studio.vae, "no towers.")
+    _, first = run(subject, bank, tmp_path, "vae", "oracle", "pictures")
+    assert {figure["source"] for figure in first["figures"]} == {"true", "oracle", "model", "memoriser", "shuffled"}
+    pictures = sorted((tmp_path / "model").rglob("*.png"))
+    assert len(pictures) == 20 + 2
+    made = [path.stat().st_mtime_ns for path in pictures]
+    pictures[3].write_bytes(b"damaged")
+    _, second = run(subject, bank, tmp_path, "vae", "oracle", "pictures")
+    assert second == first
+    again = [path.stat().st_mtime_ns for path in pictures]
+    assert [old == new for old, new in zip(made, again, strict=True)] == [index != 3 for index in range(22)]
+
+
+class Lighter(torch.nn.Module):
+    """An autoencoder that makes everything one level lighter."""
+
+    class config:
+        sample_size, scaling_factor = 128, 1.0
+
+    def encode(self, images):
+        from calotype.nn.vae import Gaussian
+
+        return Gaussian(images, torch.zeros_like(images))
+
+    def decode(self, latents):
+        return latents + 1 / 127.5
+
+
+def finished(part):
+    while True:
+        try:
+            next(part)
+        except StopIteration as stop:
+            return {figure.metric: figure.estimate.value for figure in stop.value if figure.source != "true"}
+
+
+def test_an_autoencoder_of_known_error(bank, matcher):
+    figures = finished(autoencoder_part(Lighter(), bank, {"J1": matcher}, 4))
+    assert figures["V1 PSNR"] == pytest.approx(20 * np.log10(255), abs=0.3)  # white cannot get lighter
+    assert figures["V1 PSNR, boxes"] == pytest.approx(20 * np.log10(255), abs=0.5)
+    assert figures["V2 SSIM"] == pytest.approx(1, abs=1e-3)
+    assert figures["V3 things named"] >= 0.75
+
+
+class Telling:
+    """Towers that know every scene and caption by heart: the vector of a picture is that of its own caption."""
+
+    def __init__(self, scenes):
+        self.vectors = dict(
+            zip([scene.caption for scene in scenes], np.eye(len(scenes), dtype=np.float32), strict=True)
+        )
+        self.by_picture = {scene.image.tobytes(): self.vectors[scene.caption] for scene in scenes}
+
+    def of_images(self, pixels):
+        return torch.tensor(np.stack([self.by_picture[p.permute(1, 2, 0).numpy().tobytes()] for p in pixels]))
+
+    def of_texts(self, texts):
+        zero = np.zeros(len(self.vectors), np.float32)
+        return torch.tensor(
+            np.stack([self.vectors.get("".join(map(chr, row[row > 0])), zero) for row in texts.numpy()])
+        )
+
+
+class Letters:
+    def encode(self, text):
+        return torch.tensor([[*map(ord, text), *([0] * (200 - len(text)))]])
+
+
+def test_perfect_towers_find_everything(bank, monkeypatch):
+    from calotype.data.scenes import World
+    from calotype.lab import parts
+
+    monkeypatch.setattr(parts, "RETRIEVED", 12)
+    towers = Telling(distinct_scenes(World(bank), 12))
+    figures = finished(text_part(towers, Letters(), bank))
+    assert figures == {"C1 caption found": 1, "C1 picture found": 1, "C2 near miss told": 1}
+
+
+def test_variants_differ_in_place_and_keep_the_thing(bank, matcher, singles):
+    spec = next(s.spec for s in singles if s.spec.objects[0].sprite == "drawn-square")
+    pictures = true_variants(bank, spec, 4)
+    found = matcher(pictures)
+    assert [[d.sprite for d in seen] for seen in found] == [["drawn-square"]] * 4
+    assert np.ptp([seen[0].box for seen in found], axis=0).max() > 8
