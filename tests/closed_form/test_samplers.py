@@ -9,17 +9,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calotype.configs import SD15
 from calotype.diffusion.driver import sample
 from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.samplers.state import SamplerState
+from calotype.diffusion.schedules import Schedule
 
 ROWS = list(SAMPLERS.values())
 DETERMINISTIC = [row for row in ROWS if not row.stochastic and row.name != "DPM adaptive"]
-STOCHASTIC = [row for row in ROWS if row.stochastic and row.name != "LCM"]
-EQUAL_STEPS = ("PLMS", "iPNDM")
+STOCHASTIC = [row for row in ROWS if row.stochastic and row.name not in ("LCM", "TCD")]
+QUIET = [(row, {name: 0.0}) for row in STOCHASTIC for name in ("eta", "tau") if name in row.options]
+EQUAL_STEPS = ("PNDM", "PLMS", "iPNDM")
 """Their coefficients are those of equal steps: only there have they their order."""
 MIXTURE = GaussianMixture()
+SCHEDULE = Schedule.of(SD15.schedule)
 HIGH, LOW = 6.0, 0.3
 
 
@@ -80,25 +84,28 @@ class Silent:
 
 
 def run(row, sigmas, x=None, noise=None, denoiser=None, state=None, **options):
-    return list(sample(row, denoiser or exact(), sigmas, noise or Hashed(), x=x, state=state, **options))
+    noise = noise or Hashed()
+    return list(sample(row, denoiser or exact(), sigmas, noise, x=x, state=state, schedule=SCHEDULE, **options))
 
 
-def error(row, steps):
+def error(row, steps, options):
     """At three quarters of the way, before solvers lower their order, and from an exact history of three steps."""
     sigmas = torch.linspace(3, 0.3, steps + 1, dtype=torch.float64) if row.name in EQUAL_STEPS else levels(steps)
     x = torch.linspace(-6, 6, 17, dtype=torch.float64)[None]
     state, intervals = SamplerState(x, x), row.plan(sigmas).intervals
     for index, (_, reached) in enumerate(intervals[: len(intervals) * 3 // 4]):
-        state = next(sample(row, exact(), sigmas, Silent(), state=state))
-        truth = MIXTURE.flow(x, intervals[0][0], reached)
+        state = next(sample(row, exact(), sigmas, Silent(), state=state, schedule=SCHEDULE, **options))
         if index < 3:
-            state = replace(state, x=truth)
-    return (state.x - truth).abs().max().item()
+            state = replace(state, x=MIXTURE.flow(x, intervals[0][0], reached))
+    return (state.x - MIXTURE.flow(x, intervals[0][0], reached)).abs().max().item()
 
 
-@pytest.mark.parametrize("row", DETERMINISTIC, ids=lambda row: row.name)
-def test_deterministic_samplers_have_their_claimed_order(row):
-    errors = [error(row, steps) for steps in (40, 80, 160)]
+@pytest.mark.parametrize(
+    ("row", "options"), [*((row, {}) for row in DETERMINISTIC), *QUIET], ids=lambda value: getattr(value, "name", "")
+)
+def test_samplers_without_noise_have_their_claimed_order(row, options):
+    fewest = 40 if row.order > 2 else 80
+    errors = [error(row, steps, options) for steps in (fewest, 2 * fewest, 4 * fewest)]
     slopes = [math.log2(coarse / fine) for coarse, fine in pairwise(errors)]
     assert all(abs(slope - row.order) < 0.35 for slope in slopes), (errors, slopes)
     assert errors[-1] < 0.02
@@ -182,9 +189,22 @@ def test_one_step_to_zero_is_the_denoisers_answer(row):
     assert state.calls == row.calls(1) == 1
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "eta" in row.options], ids=lambda row: row.name)
-def test_without_eta_no_noise_is_drawn(row):
-    run(row, levels(6), torch.ones(1, 5, dtype=torch.float64), Silent(), eta=0.0)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_no_noise_is_drawn_where_an_option_turns_it_off(row):
+    off = {name: 0.0 for name in ("eta", "tau", "gamma") if name in row.options}
+    if off or not row.stochastic:
+        run(row, levels(6), torch.ones(1, 5, dtype=torch.float64), Silent(), **off)
+
+
+def test_tcd_lies_between_ddim_and_starting_again_from_x0():
+    sigmas, tcd = levels(5), SAMPLERS["TCD"]
+    x = torch.linspace(-6, 6, 5, dtype=torch.float64)[None]
+    ddim = run(SAMPLERS["DDIM"], sigmas, x)[-1].x
+    torch.testing.assert_close(run(tcd, sigmas, x, Silent(), gamma=0.0)[-1].x, ddim)
+    state = run(tcd, sigmas, x, gamma=1.0)[0]
+    up = math.sqrt(sigmas[1] ** 2 - SCHEDULE.sigmas[0] ** 2)
+    down = state.x0 + (x - state.x0) * (SCHEDULE.sigmas[0] / HIGH)
+    torch.testing.assert_close(state.x, down + Hashed().normal(1) * up)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -48,9 +48,7 @@ def test_no_two_rows_share_a_name():
         assert scheduler is None
 
 
-@pytest.mark.parametrize(
-    ("name", "nearest"), [("Eular", "Euler"), ("dpm++2mm", "DPM"), ("ddmi karras", "DDIM"), ("", ".")]
-)
+@pytest.mark.parametrize(("name", "nearest"), [("Eular", "Euler"), ("dpm++2mm", "DPM"), ("ddmi", "DDIM"), ("", ".")])
 def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
     with pytest.raises(CalotypeError, match=nearest) as error:
         find_sampler(name)
@@ -86,8 +84,12 @@ def test_ddim_ends_at_the_first_training_step_unless_it_is_there_already():
 @pytest.mark.parametrize("schedule", [SD, OWN], ids=["sd15", "embedded"])
 @pytest.mark.parametrize("steps", [1, 2, 9])
 def test_every_row_runs_on_its_automatic_ladder(row, schedule, steps):
+    if row.name == "DPM adaptive" and steps == 1:
+        with pytest.raises(CalotypeError, match="at least 2 steps"):
+            row.plan(ladder(row, schedule, steps))
+        return
     sigmas = ladder(row, schedule, steps)
-    states = list(sample(row, shrink, sigmas, SeededNoise(1, (1, 4, 4, 4))))
+    states = list(sample(row, shrink, sigmas, SeededNoise(1, (1, 4, 4, 4)), schedule=schedule))
     assert states[-1].x.isfinite().all()
     assert states[-1].x.dtype == torch.float32
 

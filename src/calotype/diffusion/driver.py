@@ -10,6 +10,7 @@ from torch import Tensor
 
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.state import Denoised, Denoiser, Plan, Sampler, SamplerState
+from calotype.diffusion.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,16 @@ def sample(
     noise: Noise,
     x: Float[Tensor, "b *shape"] | None = None,
     state: SamplerState | None = None,
+    schedule: Schedule | None = None,
     **options: float,
 ) -> Iterator[SamplerState]:
     """Yield the state after each step, from pure noise, from `x` (at sigmas[0]), or onwards from a saved `state`.
 
+    `schedule` is the model's: PNDM, TCD and SA-Solver reckon with its training times (ValueError without it).
     The run after a state depends on nothing but the arguments and that state: cut and resumed it has the same bits.
     Raises CalotypeError for bad sigmas and unknown options. The last x becomes a latent by `latent`.
     """
-    plan = sampler.plan(sigmas, **options)
+    plan = sampler.plan(sigmas, schedule, **options)
     if state is None:
         start = pure_noise(sampler, plan.intervals[0][0], noise) if x is None else x
         state = SamplerState(start, start)

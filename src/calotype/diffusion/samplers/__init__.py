@@ -12,6 +12,7 @@ from calotype.diffusion.samplers import (
     pndm,
     restart,
     runge_kutta,
+    sa_solver,
     unipc,
 )
 from calotype.diffusion.samplers.state import Denoised, Denoiser, Plan, Sampler, SamplerState
@@ -20,7 +21,8 @@ from calotype.diffusion.schedulers import SCHEDULERS
 __all__ = ["SAMPLERS", "Denoised", "Denoiser", "Plan", "Sampler", "SamplerState", "find_sampler"]
 
 _FAMILIES = (
-    euler, runge_kutta, dpmpp_multistep, dpmpp_singlestep, unipc, adams, pndm, dpm_solver, restart, consistency, cfgpp
+    euler, runge_kutta, dpmpp_multistep, dpmpp_singlestep, unipc, adams, pndm, dpm_solver, restart, sa_solver,
+    consistency, cfgpp,
 )  # fmt: skip
 
 SAMPLERS = {row.name: row for family in _FAMILIES for row in family.ROWS}

@@ -1,6 +1,9 @@
 """Samplers for networks that were distilled to see the end of the way: a few steps, each to x0 and back up."""
 
+import math
+
 from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -13,10 +16,30 @@ def lcm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sam
     return state.after(x0 + noise.normal(state.draws) * following, x0, draws=1)
 
 
+def tcd(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Strategic stochastic sampling, algorithm 4 of arXiv 2402.19159: down to a share of the next time, and back up."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    gamma, down = plan.options["gamma"], following
+    if gamma > 0 and not plan.last(state):
+        # A rounding error in the time must not cost a whole step.
+        down = plan.times.sigma(math.floor((1 - gamma) * plan.times.t(following).item() + 1e-6)).item()
+    x = towards(x0, state.x, down / sigma)
+    if down >= following:
+        return state.after(x, x0)
+    return state.after(x + noise.normal(state.draws) * math.sqrt(following**2 - down**2), x0, draws=1)
+
+
 ROWS = (
     Sampler(
         "LCM", lcm, "arXiv 2310.04378", order=1, noise="normal", scheduler="sgm_uniform",
         aliases=("k_lcm", "lcm", "LCMScheduler"),
         equals="A1111 and ComfyUI sample_lcm; diffusers LCMScheduler within 1e-4",
+    ),
+    Sampler(
+        "TCD", tcd, "arXiv 2402.19159", order=1, noise="normal", options={"gamma": 0.3}, variance_preserving=True,
+        scheduler="trailing",
+        aliases=("tcd", "TCDScheduler"),
+        equals="diffusers TCDScheduler",
     ),
 )  # fmt: skip

@@ -1,10 +1,24 @@
-"""DPM-Solver++ without memory: two network calls a step, the second one at the middle in log sigma."""
+"""DPM-Solver++ in single steps of two network calls, the second one in the middle."""
 
 import math
 
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.moves import ancestral, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
+
+
+def dpmpp_2s(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """DPM-Solver++(2S), algorithm 1 of arXiv 2211.01095, with every second level of the ladder for the middles."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    if following == 0:
+        return state.after(x0, x0)
+    if "start" not in state.memory:
+        return state.after(towards(x0, state.x, following / sigma), x0, start=state.x, previous=x0)
+    before, _ = plan.intervals[state.index - 1]
+    ratio = math.log(before / sigma) / math.log(before / following)
+    target = state.memory["previous"] + (x0 - state.memory["previous"]) / (2 * ratio)
+    return state.after(towards(target, state.memory["start"], following / before), x0)
 
 
 def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -42,6 +56,12 @@ def dpmpp_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) 
 
 
 ROWS = (
+    Sampler(
+        "DPM++ 2S", dpmpp_2s, "arXiv 2211.01095", order=2,
+        aliases=("dpmpp_2s", "DPMSolverSinglestepScheduler"),
+        scheduler="karras",
+        equals="diffusers DPMSolverSinglestepScheduler",
+    ),
     Sampler(
         "DPM++ 2S a", dpmpp_2s_ancestral, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("k_dpmpp_2s_a", "dpmpp_2s_ancestral", "k_dpmpp_2s_ancestral"),

@@ -26,7 +26,7 @@ def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerS
 ROWS = (
     Sampler(
         "Euler", euler, "arXiv 2206.00364", order=1,
-        aliases=("k_euler", "euler", "EulerDiscreteScheduler"),
+        aliases=("k_euler", "euler", "EulerDiscreteScheduler", "EDMEulerScheduler"),
         scheduler="normal",
         equals="k-diffusion sample_euler, diffusers EulerDiscreteScheduler",
     ),

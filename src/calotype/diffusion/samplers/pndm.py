@@ -15,6 +15,23 @@ _ADAMS = (
 )
 
 
+def pndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """F-PNDM: equation 12 of arXiv 2202.09778 after three steps of its pseudo Runge-Kutta method, equation 13."""
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    slopes = _remembered(state, x0, sigma)
+    slope = _extrapolated(slopes)
+    if state.index < 3 and following > 0:
+        times = plan.times
+        middle = times.sigma((times.t(sigma) + times.t(following)) / 2).item()
+        first = slopes[0]
+        second = _slope(denoise, state.x + first * (middle - sigma), middle)
+        third = _slope(denoise, state.x + second * (middle - sigma), middle)
+        fourth = _slope(denoise, state.x + third * (following - sigma), following)
+        slope = (first + 2 * second + 2 * third + fourth) / 6
+    return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
+
+
 def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Equation 12 of arXiv 2202.09778; the first step is Heun's, as in CompVis's sampler."""
     sigma, following = plan.interval(state)
@@ -23,7 +40,7 @@ def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     slope = _extrapolated(slopes)
     if state.index == 0 and following > 0:
         x = towards(x0, state.x, following / sigma)
-        slope = (slope + (x - denoise(x, following).x0) / following) / 2
+        slope = (slope + _slope(denoise, x, following)) / 2
     return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
 
 
@@ -35,6 +52,10 @@ def ipndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> S
     if following == 0:
         return state.after(x0, x0)
     return state.after(state.x + _extrapolated(slopes) * (following - sigma), x0, slopes=slopes)
+
+
+def _slope(denoise: Denoiser, x: Tensor, sigma: float) -> Tensor:
+    return (x - denoise(x, sigma).x0) / sigma
 
 
 def _remembered(state: SamplerState, x0: Tensor, sigma: float) -> Tensor:
@@ -51,8 +72,14 @@ def _extrapolated(slopes: Tensor) -> Tensor:
 
 ROWS = (
     Sampler(
+        "PNDM", pndm, "arXiv 2202.09778", order=4, calls=lambda steps: steps + 3 * min(3, steps - 1),
+        aliases=("pndm",),
+        variance_preserving=True,
+        equals="diffusers PNDMScheduler (skip_prk_steps=False; steps whose half is a whole training step)",
+    ),
+    Sampler(
         "PLMS", plms, "arXiv 2202.09778", order=4, calls=lambda steps: steps + (steps > 1),
-        aliases=("plms",),
+        aliases=("plms", "PNDMScheduler"),
         variance_preserving=True,
         equals="diffusers PNDMScheduler (skip_prk_steps), CompVis PLMSSampler",
     ),

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
+from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
 
 Intervals = tuple[tuple[float, float], ...]
@@ -63,10 +64,23 @@ class Plan:
     options: Mapping[str, float]
     steps: int
     """Steps of the ladder it was made from; not every sampler crosses as many intervals."""
+    schedule: Schedule | None = None
+    """Where noise levels have training times, which a few samplers reckon with."""
+
+    @property
+    def times(self) -> Schedule:
+        """The schedule. ValueError where the plan was made without one."""
+        if self.schedule is None:
+            raise ValueError("this sampler reckons with training times: its plan needs a schedule")
+        return self.schedule
 
     def interval(self, state: SamplerState) -> tuple[float, float]:
         """The two noise levels of the step that `state` is about to take."""
         return self.intervals[state.index]
+
+    def last(self, state: SamplerState) -> bool:
+        """Whether `state` is about to take the last step."""
+        return state.index == len(self.intervals) - 1
 
     def done(self, state: SamplerState) -> bool:
         """Whether nothing is left to do."""
@@ -118,14 +132,16 @@ class Sampler:
         """Network calls per step of a long run; None where they depend on the picture."""
         return round(self.calls(100) / 100) if self.calls else None
 
-    def plan(self, sigmas: Float[Tensor, "levels"] | Sequence[float], **options: float) -> Plan:
+    def plan(
+        self, sigmas: Float[Tensor, "levels"] | Sequence[float], schedule: Schedule | None = None, **options: float
+    ) -> Plan:
         """The plan for a falling list of noise levels. Raises CalotypeError for other lists and unknown options."""
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             known = ", ".join(self.options) or "none"
             raise CalotypeError(f"sampler {self.name} has no option {unknown[0]!r}; its options: {known}.")
         levels = _checked(sigmas)
-        return self.kind(self.intervals(levels), {**self.options, **options}, len(levels) - 1)
+        return self.kind(self.intervals(levels), {**self.options, **options}, len(levels) - 1, schedule)
 
 
 def _checked(sigmas: Float[Tensor, "levels"] | Sequence[float]) -> list[float]:
