@@ -47,13 +47,14 @@ def write(figures: Sequence[Figure], absences: Sequence[Absence], heading: str, 
 
 
 def markdown(figures: Sequence[Figure], absences: Sequence[Absence], heading: str) -> str:
-    """The figures as a Markdown table: one line for each metric, judge and split; one column for each source."""
-    titles = ("metric", "judge", "split", *SOURCES, "model / oracle", "gate", "")
+    """The figures as a Markdown table: one line for each metric, judge and split; one column for each source there is."""
+    sources = [source for source in SOURCES if any(figure.source == source for figure in figures)]
+    titles = ("metric", "judge", "split", *sources, "model / oracle", "gate", "")
     lines = [heading, "", _line(titles), _line("---" for _ in titles)]
     keys = dict.fromkeys((figure.metric, figure.judge, figure.split) for figure in figures)
     for key in keys:
         found = {f.source: f.estimate for f in figures if (f.metric, f.judge, f.split) == key}
-        lines.append(_line((*key, *(_shown(found.get(source)) for source in SOURCES), *_verdict(key[0], found))))
+        lines.append(_line((*key, *(_shown(found.get(source)) for source in sources), *_verdict(key[0], found))))
     if absences:
         lines += ["", *(f"Not measured: {absence.part}: {absence.reason}" for absence in absences)]
     return "\n".join([*lines, "", _REMARK, ""])
