@@ -7,6 +7,7 @@ import torch
 
 from calotype import configs
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
+from calotype.training import vae
 from calotype.training.run import Phase, Run
 
 TINY = ModelConfig(
@@ -22,9 +23,10 @@ TINY = ModelConfig(
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder, the preset ``tiny``, and the same random weights for every test."""
+    """An empty cache folder, the preset ``tiny``, few scenes to measure, and the same random weights for every test."""
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(configs.PRESETS, "tiny", TINY)
+    monkeypatch.setattr(vae, "MEASURED", 16)
     torch.manual_seed(0)
     return tmp_path / "cache"
 

@@ -119,7 +119,7 @@ def test_other_settings_are_refused(make_run: MakeRun, whole: tuple[Run, list[Me
 def test_a_damaged_checkpoint_is_named(make_run: MakeRun, whole: tuple[Run, list[Metrics]]) -> None:
     path = state.folder("whole") / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CalotypeError, match="state.safetensors is damaged"):
+    with pytest.raises(CalotypeError, match=r"state\.safetensors is damaged"):
         next(follow(whole[0]))
 
 

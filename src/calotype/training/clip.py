@@ -17,10 +17,11 @@ from calotype.data.scenes import Scene, World
 from calotype.data.sprites import SpriteBank
 from calotype.nn.clip import ImageEncoder, TextEncoder
 from calotype.text.tokenizer import Tokenizer
-from calotype.training import scenes, state
+from calotype.training import scenes
 from calotype.training.loop import Batch
 from calotype.training.run import Phase, Run
 from calotype.training.sheets import grid
+from calotype.training.tokenizer import learned
 
 NEGATIVES = 2
 """Nearly right captions for each picture of a batch."""
@@ -121,14 +122,14 @@ class ClipTask:
         return self.module.of_texts(self._tokens(texts).to(self.device))
 
     def _images(self, drawn: list[Scene]) -> Float[Tensor, "b p"]:
-        return torch.cat([self.module.of_images(some) for some in scenes.images(drawn).to(self.device).split(64)])
+        return torch.cat(
+            [self.module.of_images(some) for some in torch.split(scenes.images(drawn).to(self.device), 64)]
+        )
 
 
 def task(run: Run, device: torch.device) -> ClipTask:
     """The task that ``run`` describes."""
-    text = run.config.text[0]
-    tokenizer = Tokenizer.read(state.folder(run.needs("tokenizer")), text.max_positions)
-    return ClipTask(text, tokenizer, scenes.bank(run.style), device)
+    return ClipTask(run.config.text[0], learned(run), scenes.bank(run.style), device)
 
 
 def _false(scene: Scene, seed: int) -> list[str]:

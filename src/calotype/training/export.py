@@ -22,8 +22,9 @@ def export(run: Run) -> Path:
         raise CalotypeError(f"run {run.name!r} does not say where the model goes: give it a folder.")
     config = run.config
     towers, vae, unet = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae), UNet(config.unet)
-    for stage, network in (("clip", towers), ("vae", vae), ("unet", unet)):
-        state.load_product(run.needs(stage), network)
+    state.load_product(run.needs("clip"), towers)
+    state.load_product(run.needs("vae"), vae)
+    state.load_product(run.needs("unet"), unet)
     source = state.folder(run.needs("tokenizer"))
     files = {name: (source / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
     write_folder(run.folder, config, Networks((towers.text,), vae, unet), files)

@@ -22,7 +22,9 @@ Batch = Mapping[str, Tensor]
 class Task(Protocol):
     """What one kind of network learns, and how one looks at it."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """What is trained and averaged."""
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
         """Examples for one step, on the CPU. Called on a thread of its own, one step ahead."""
@@ -73,7 +75,7 @@ def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0
             with half_precision(device):
                 loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             norm = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
             optimizer.step()
             figures = {name: part.item() for name, part in parts.items()}

@@ -11,7 +11,7 @@ from calotype.data.scenes import World
 from calotype.data.sprites import SpriteBank
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
-from calotype.text.tokenizer import END, START, word_splitter
+from calotype.text.tokenizer import END, START, Tokenizer, word_splitter
 from calotype.training import scenes, state
 from calotype.training.run import Run
 
@@ -33,6 +33,14 @@ def train(run: Run) -> Path:
         with written_whole(folder / name) as path:
             path.write_text(text, encoding="utf-8")
     return folder
+
+
+def learned(run: Run) -> Tokenizer:
+    """The tokenizer that ``run`` builds on. Raises CalotypeError when it has not been learned yet."""
+    name = run.needs("tokenizer")
+    if not (state.folder(name) / "merges.txt").exists():
+        raise CalotypeError(f"run {name!r} has no vocabulary yet: train it first, with its file in runs/embedded.")
+    return Tokenizer.read(state.folder(name), run.config.text[0].max_positions)
 
 
 def captions(bank: SpriteBank) -> Iterable[str]:

@@ -27,6 +27,7 @@ from calotype.training.clip import Contrastive
 from calotype.training.loop import Batch
 from calotype.training.run import Phase, Run
 from calotype.training.sheets import grid
+from calotype.training.tokenizer import learned
 
 DROPOUT = 0.1
 """How often the caption is left empty, for classifier-free guidance (arXiv 2207.12598)."""
@@ -84,7 +85,7 @@ class UNetTask:
         vae = self.model.vae
         device = vae.quant_conv.weight.device
         pixels = scenes.to_unit(scenes.images(held_out).to(device))
-        x0 = torch.cat([vae.encode(some).mode for some in pixels.split(8)])
+        x0 = torch.cat([vae.encode(some).mode for some in torch.split(pixels, 8)])
         tokens = torch.cat([self.tokenizer.encode(scene.caption) for scene in held_out]).to(device)
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)
         losses = [self._errors(x0, torch.full((EVALUATED,), t, device=device), noise, tokens).mean() for t in LEVELS]
@@ -119,8 +120,7 @@ class UNetTask:
 
 def task(run: Run, device: torch.device) -> UNetTask:
     """The task that ``run`` describes."""
-    config = run.config
-    tokenizer = Tokenizer.read(state.folder(run.needs("tokenizer")), config.text[0].max_positions)
+    config, tokenizer = run.config, learned(run)
     towers, vae = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae)
     state.load_product(run.needs("clip"), towers)
     state.load_product(run.needs("vae"), vae)

@@ -27,6 +27,9 @@ LAPLACIAN, SOBEL, KL = 0.5, 0.25, 1e-6
 FOREGROUND = 3.0
 """What a pixel inside an object's box counts for, where the background's counts 1: flat colour is trivial."""
 
+MEASURED = 256
+"""Scenes over which the latents' mean and deviation are taken."""
+
 
 class VaeTask:
     """L1, Laplacian pyramid and gradients of the error, all in float32, and a whisper of the divergence."""
@@ -61,7 +64,7 @@ class VaeTask:
         squared = torch.cat(
             [
                 (self._round_trip(some).float() - some.float()).square().mean(1, keepdim=True)
-                for some in originals.split(8)
+                for some in torch.split(originals, 8)
             ]
         )
         whole, boxes = squared.mean((1, 2, 3)), (squared * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))
@@ -70,14 +73,14 @@ class VaeTask:
     def sheet(self) -> Image.Image:
         """Held-out scenes, each row over the row of its reconstructions."""
         originals = scenes.images(scenes.held_out(World(self.bank, self.size), 16)).to(self.device)
-        return grid([row for some in originals.split(8) for row in (some, self._round_trip(some))])
+        return grid([row for some in torch.split(originals, 8) for row in (some, self._round_trip(some))])
 
     @torch.no_grad()
     def product(self) -> Autoencoder:
         """The autoencoder with its latents' statistics over training scenes folded in: mean 0, deviation 1."""
         vae = copy.deepcopy(self.module)
-        drawn = scenes.images(scenes.draw(World(self.bank, self.size), np.random.default_rng(0), 256))
-        latents = torch.cat([vae.encode(scenes.to_unit(some.to(self.device))).mode for some in drawn.split(8)])
+        drawn = scenes.images(scenes.draw(World(self.bank, self.size), np.random.default_rng(0), MEASURED))
+        latents = torch.cat([vae.encode(scenes.to_unit(some.to(self.device))).mode for some in torch.split(drawn, 8)])
         std, mean = torch.std_mean(latents, dim=(0, 2, 3))
         fold_latent_statistics(vae, mean, std)
         return vae
