@@ -79,13 +79,3 @@ def _show(stages: "Iterable[Stage]") -> None:
             if stage.stage not in bars:
                 bars[stage.stage] = progress.add_task(stage.stage)
             progress.update(bars[stage.stage], completed=stage.done, total=stage.total)
-
-
-if __name__ == "__main__":
-    app = typer.Typer(add_completion=False)
-    app.command()(evaluate)
-    try:
-        app()
-    except CalotypeError as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2) from error

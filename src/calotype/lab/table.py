@@ -47,7 +47,7 @@ def write(figures: Sequence[Figure], absences: Sequence[Absence], heading: str, 
 
 
 def markdown(figures: Sequence[Figure], absences: Sequence[Absence], heading: str) -> str:
-    """The figures as a Markdown table: one line for each metric, judge and split; one column for each source there is."""
+    """The figures as a Markdown table: a line for each metric, judge and split, a column for each source there is."""
     sources = [source for source in SOURCES if any(figure.source == source for figure in figures)]
     titles = ("metric", "judge", "split", *sources, "model / oracle", "gate", "")
     lines = [heading, "", _line(titles), _line("---" for _ in titles)]
