@@ -21,6 +21,7 @@ from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import Added, UNet
 from calotype.nn.vae import Autoencoder
 from calotype.text.conditions import Conditions, encode_prompts
+from calotype.text.language import A1111, Language
 from calotype.text.tokenizer import Tokenizer
 
 WORDS = "vocabulary.json"
@@ -78,9 +79,9 @@ class Model:
         """What the U-Net computes in."""
         return self.unet.stem.weight.dtype
 
-    def conditions(self, prompts: Sequence[str], clip_skip: int = 1) -> list[Conditions]:
+    def conditions(self, prompts: Sequence[str], clip_skip: int = 1, language: Language = A1111) -> list[Conditions]:
         """What the U-Net is told about each prompt; all of one length."""
-        return encode_prompts(prompts, self.tokenizers, self.text_encoders, clip_skip)
+        return encode_prompts(prompts, self.tokenizers, self.text_encoders, clip_skip, language)
 
     def predict(
         self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]

@@ -8,7 +8,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from calotype.errors import CalotypeError
-from calotype.nn.clip import TextEncoder
+from calotype.nn.clip import TextEncoder, TextOutput
+from calotype.text.chunks import Chunk, Row
+from calotype.text.language import A1111, Language
 from calotype.text.tokenizer import Tokenizer
 
 
@@ -21,7 +23,11 @@ class Conditions:
 
 
 def encode_prompts(
-    prompts: Sequence[str], tokenizers: Sequence[Tokenizer], encoders: Sequence[TextEncoder], clip_skip: int = 1
+    prompts: Sequence[str],
+    tokenizers: Sequence[Tokenizer],
+    encoders: Sequence[TextEncoder],
+    clip_skip: int = 1,
+    language: Language = A1111,
 ) -> list[Conditions]:
     """Conditions of each prompt, all of one length, so that one batch can hold them.
 
@@ -30,7 +36,8 @@ def encode_prompts(
     ``clip_skip`` - 1 more of the last layers are left out than the model's configuration says.
     """
     sides = [
-        _encode(prompts, tokenizer, encoder, clip_skip) for tokenizer, encoder in zip(tokenizers, encoders, strict=True)
+        _encode(prompts, tokenizer, encoder, clip_skip, language)
+        for tokenizer, encoder in zip(tokenizers, encoders, strict=True)
     ]
     return [
         Conditions(torch.cat([side.context for side in of_prompt], dim=-1), of_prompt[-1].pooled)
@@ -38,18 +45,31 @@ def encode_prompts(
     ]
 
 
-def _encode(prompts: Sequence[str], tokenizer: Tokenizer, encoder: TextEncoder, clip_skip: int) -> list[Conditions]:
+def _encode(
+    prompts: Sequence[str], tokenizer: Tokenizer, encoder: TextEncoder, clip_skip: int, language: Language
+) -> list[Conditions]:
     skip = encoder.config.skip + clip_skip - 1
     if skip > encoder.config.num_layers:
         raise CalotypeError(
             f"clip_skip is {clip_skip}, but the text encoder has {encoder.config.num_layers} layers: choose less."
         )
-    rows = [tokenizer.encode(prompt) for prompt in prompts]
-    chunks = max(len(row) for row in rows)
-    empty = tokenizer.encode("")
-    return [_encode_chunks(torch.cat([row, empty.expand(chunks - len(row), -1)]), encoder, skip) for row in rows]
+    read = [language.read(prompt, tokenizer) for prompt in prompts]
+    longest = max(len(chunks) for chunks in read)
 
+    def encoded(chunks: list[Chunk]) -> tuple[list[Row], TextOutput]:
+        rows = [Row.of(chunk, tokenizer) for chunk in chunks]
+        tokens: Int64[Tensor, "chunks length"] = torch.tensor([row.tokens for row in rows])
+        return rows, encoder(tokens.to(encoder.tokens.weight.device), skip)
 
-def _encode_chunks(tokens: Int64[Tensor, "chunks length"], encoder: TextEncoder, skip: int) -> Conditions:
-    output = encoder(tokens.to(encoder.tokens.weight.device), skip)
-    return Conditions(output.context.flatten(0, 1)[None], output.pooled[:1])
+    conditions = []
+    for chunks in read:
+        rows, output = encoded([*chunks, *[[] for _ in range(longest - len(chunks))]])
+        context = output.context
+        if language.weigh and any(weight != 1 for row in rows for weight in row.weights):
+            empty = encoded([[]])[1].context[0]
+            context = torch.stack([
+                language.weigh(vectors, vectors.new_tensor(row.weights), empty)
+                for vectors, row in zip(context, rows, strict=True)
+            ])  # fmt: skip
+        conditions.append(Conditions(context.flatten(0, 1)[None], output.pooled[:1]))
+    return conditions

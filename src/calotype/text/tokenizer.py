@@ -71,6 +71,12 @@ class Tokenizer:
         vocab, merges = _vocabulary(folder)
         return cls.of(vocab, merges, pad["content"] if isinstance(pad, dict) else pad, length)
 
+    @property
+    def comma(self) -> int | None:
+        """The token of a comma; None where the vocabulary has none."""
+        number: int | None = self.backend.token_to_id(",</w>")
+        return number
+
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text alone, without start, end and padding."""
         numbers: list[int] = self.backend.encode(text, add_special_tokens=False).ids
