@@ -14,6 +14,7 @@ from calotype.diffusion.driver import sample
 from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.samplers.state import SamplerState
+from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
 
 ROWS = list(SAMPLERS.values())
@@ -243,6 +244,33 @@ def test_constant_data_is_found_exactly(row):
     end = row.plan(sigmas).intervals[-1][1]
     final = run(row, sigmas, start, denoiser=lambda moment: lambda x, sigma: Denoised(known, known))[-1].x
     torch.testing.assert_close(final, known + (start - known) * end / HIGH, rtol=1e-9, atol=1e-9)
+
+
+def test_cfgpp_takes_its_noise_from_the_prediction_without_prompt():
+    """Equation 8 of arXiv 2406.08070 in sigma coordinates; without guidance it is DDIM."""
+    x = torch.linspace(-6, 6, 5, dtype=torch.float64)[None]
+    state = run(SAMPLERS["DDIM CFG++"], [HIGH, 2.0], x, denoiser=exact(uncond=True))[0]
+    torch.testing.assert_close(state.x, MIXTURE.denoise(x, HIGH) + (x - MIXTURE.denoise(x + 0.1, HIGH)) * 2.0 / HIGH)
+    torch.testing.assert_close(
+        run(SAMPLERS["DDIM CFG++"], levels(6), x)[-1].x, run(SAMPLERS["DDIM"], levels(6), x)[-1].x
+    )
+
+
+@pytest.mark.parametrize(("steps", "length", "times"), [(19, 0, 0), (20, 9, 1), (35, 9, 1), (36, 9, 2), (50, 12, 2)])
+def test_restart_goes_again_where_a1111_does(steps, length, times):
+    sigmas = SCHEDULERS["karras"](SCHEDULE, steps)
+    intervals = SAMPLERS["Restart"].plan(sigmas).intervals
+    assert len(intervals) == steps
+    again = [k for k in range(1, steps) if intervals[k][0] > intervals[k - 1][1]]
+    assert len(again) == times
+    for k in again:
+        loop = intervals[k : k + length]
+        assert loop[0][0] == pytest.approx(2, rel=0.3)  # the nearest level of a ladder of as few as 11
+        assert loop[-1][1] == pytest.approx(0.1, rel=0.3)
+        assert loop[-1][1] == pytest.approx(intervals[again[0] - 1][1])
+        assert all(a[1] == b[0] for a, b in pairwise(loop))
+    assert intervals[0][0] == sigmas[0]
+    assert intervals[-1][1] == 0
 
 
 def test_rows_differ_unless_they_are_declared_the_same():

@@ -35,6 +35,17 @@ def test_the_global_generator_is_left_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_the_default_dtype_does_not_matter():
+    expected = SeededNoise(1, SHAPE).normal(1), SeededNoise(1, SHAPE).brownian(1.0, 2.0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        noise = SeededNoise(1, SHAPE)
+        assert torch.equal(noise.normal(1), expected[0])
+        assert torch.equal(noise.brownian(1.0, 2.0), expected[1])
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_dtype_is_converted_not_drawn():
     assert torch.equal(SeededNoise(1, SHAPE, dtype=torch.float64).normal(0), SeededNoise(1, SHAPE).normal(0).double())
 

@@ -40,6 +40,25 @@ def test_names_of_other_programs_find_the_row(name, found):
     assert (sampler.name, scheduler) == found
 
 
+A1111 = """DPM++ 2M|k_dpmpp_2m|DPM++ SDE|k_dpmpp_sde|DPM++ 2M SDE|k_dpmpp_2m_sde|DPM++ 2M SDE Heun|k_dpmpp_2m_sde_heun
+|DPM++ 2S a|k_dpmpp_2s_a|DPM++ 3M SDE|k_dpmpp_3m_sde|Euler a|k_euler_a|k_euler_ancestral|Euler|k_euler|LMS|k_lms|Heun
+|k_heun|DPM2|k_dpm_2|DPM2 a|k_dpm_2_a|DPM fast|k_dpm_fast|DPM adaptive|k_dpm_ad|Restart|restart|DDIM|ddim|DDIM CFG++
+|ddim_cfgpp|PLMS|plms|UniPC|unipc|LCM|k_lcm"""
+K_DIFFUSION = """euler|euler_ancestral|heun|dpm_2|dpm_2_ancestral|lms|dpm_fast|dpm_adaptive|dpmpp_2s_ancestral|dpmpp_sde
+|dpmpp_2m|dpmpp_2m_sde|dpmpp_3m_sde"""
+COMFYUI = """dpmpp_sde_gpu|dpmpp_2m_sde_gpu|dpmpp_2m_sde_heun|dpmpp_2m_sde_heun_gpu|dpmpp_3m_sde_gpu|ddpm|lcm|ipndm|deis
+|sa_solver|ddim|uni_pc|uni_pc_bh2"""
+DIFFUSERS = """DDIMScheduler|DDPMScheduler|PNDMScheduler|LMSDiscreteScheduler|EulerDiscreteScheduler
+|HeunDiscreteScheduler|EulerAncestralDiscreteScheduler|DPMSolverMultistepScheduler|DPMSolverSinglestepScheduler|KDPM2DiscreteScheduler
+|KDPM2AncestralDiscreteScheduler|DEISMultistepScheduler|UniPCMultistepScheduler|DPMSolverSDEScheduler|EDMEulerScheduler
+|LCMScheduler|TCDScheduler|SASolverScheduler"""
+
+
+@pytest.mark.parametrize("name", "|".join([A1111, K_DIFFUSION, COMFYUI, DIFFUSERS]).replace("\n", "").split("|"))
+def test_every_expected_name_is_there(name):
+    assert find_sampler(name)[1] is None
+
+
 def test_no_two_rows_share_a_name():
     names = [name for row in SAMPLERS.values() for name in (row.name, *row.aliases)]
     for name in names:

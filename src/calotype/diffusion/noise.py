@@ -46,16 +46,17 @@ class SeededNoise:
         self.seed, self.shape, self.device, self.dtype = seed, shape, device, dtype
         self._generator, self._position = torch.Generator().manual_seed(seed), 0
         self._motion = lru_cache(maxsize=4)(self._brownian_motion)
+        self._normal_at = lru_cache(maxsize=32)(self._drawn_at)
 
     def normal(self, draw: int) -> Tensor:
         """Draw number `draw` (from 0), of `shape`. Draws in rising order cost one draw each."""
         if draw < self._position:
             self._generator, self._position = torch.Generator().manual_seed(self.seed), 0
         while self._position < draw:
-            torch.randn(self.shape, generator=self._generator)
+            torch.randn(self.shape, generator=self._generator, dtype=torch.float32)
             self._position += 1
         self._position += 1
-        return torch.randn(self.shape, generator=self._generator).to(self.device, self.dtype)
+        return torch.randn(self.shape, generator=self._generator, dtype=torch.float32).to(self.device, self.dtype)
 
     def brownian(self, a: float, b: float) -> Tensor:
         """The unit-variance increment from noise level a to b != a, of `shape`. ValueError outside [1 / 4096, 8192]."""
@@ -79,8 +80,8 @@ class SeededNoise:
                 low, below = middle, bridge
         return torch.lerp(below, above, (level - low) / (high - low))
 
-    def _normal_at(self, level: float) -> Tensor:
-        """The standard normal tensor that belongs to one noise level, in float64."""
+    def _drawn_at(self, level: float) -> Tensor:
+        """The standard normal tensor that belongs to one noise level."""
         key = hashlib.blake2b(struct.pack("<Qd", self.seed, level), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(key, "little"))
-        return torch.randn(self.shape, generator=generator, dtype=torch.float64)
+        return torch.randn(self.shape, generator=generator, dtype=torch.float32).double()
