@@ -1,8 +1,9 @@
-"""Classifier-free guidance: from a prediction under conditions to a denoiser that samplers can ask."""
+"""Guidance: from predictions under conditions to a denoiser that samplers can ask."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from calotype.diffusion.parameterization import Parameterization
@@ -12,43 +13,115 @@ C = TypeVar("C")
 
 Predict = Callable[[Tensor, float, Sequence[C]], list[Tensor]]
 """(x, sigma, conditions) -> one x0 for each condition, the network asked once for them all."""
+Guide = Callable[[Tensor, float, Tensor, Tensor], Tensor]
+"""(x, sigma, the positive prompt's x0, the negative's) -> x0"""
 
 
-def guided(
-    predict: Predict[C],
-    positive: C,
-    negative: C,
-    scale: float,
-    rescale: float = 0.0,
-    parameterization: Parameterization | None = None,
-) -> Denoiser:
-    """Move away from the negative prediction: negative + scale * (positive - negative) (arXiv 2207.12598).
+def guided(predict: Predict[C], positive: Sequence[tuple[C, float]], negative: C, guide: Guide | None) -> Denoiser:
+    """The denoiser that `guide` makes of the predictions under weighted positive conditions and a negative one.
 
-    At scale 1 only the positive condition is asked for, and `Denoised.uncond` is None. `rescale` in [0, 1] is phi of
-    arXiv 2305.08891: how much of the standard deviation that guidance added to the network's output is taken away
-    again; it needs the parameterization of that output (ValueError without).
+    Several positive ones are composed: negative + sum of weight * (positive - negative) (arXiv 2206.01714, eq. 11).
+    Without a guide the positive is the answer, and `Denoised.uncond` is None; if there is but one, of weight 1, the
+    negative is not even asked for.
     """
-    if rescale and parameterization is None:
-        raise ValueError("rescale needs the parameterization of the network's output")
+    conditions = [condition for condition, _ in positive]
+    weights = [weight for _, weight in positive]
 
     def denoise(x: Tensor, sigma: float) -> Denoised:
-        if scale == 1:
-            return Denoised(*predict(x, sigma, [positive]))
-        with_prompt, without = predict(x, sigma, [positive, negative])
-        x0 = without + (with_prompt - without) * scale
-        if rescale and parameterization:
-            x0 = _rescaled(x, sigma, x0, with_prompt, rescale, parameterization)
-        return Denoised(x0, without)
+        if guide is None and weights == [1]:
+            return Denoised(*predict(x, sigma, conditions))
+        *with_prompts, without = predict(x, sigma, [*conditions, negative])
+        with_prompt = _composed(with_prompts, weights, without)
+        if guide is None:
+            return Denoised(with_prompt)
+        return Denoised(guide(x, sigma, with_prompt, without), without)
 
     return denoise
 
 
-def _rescaled(
-    x: Tensor, sigma: float, guided_x0: Tensor, positive_x0: Tensor, phi: float, parameterization: Parameterization
-) -> Tensor:
-    """Equations 15 and 16 of arXiv 2305.08891, which speak of the network's own output."""
-    output = parameterization.from_x0(x, sigma, guided_x0)
-    positive = parameterization.from_x0(x, sigma, positive_x0)
-    axes = list(range(1, x.ndim))
-    ratio = positive.std(axes, keepdim=True) / output.std(axes, keepdim=True)
-    return parameterization.to_x0(x, sigma, output * (1 + phi * (ratio - 1)))
+def classifier_free(scale: float) -> Guide:
+    """Away from the negative prediction: negative + scale * (positive - negative) (arXiv 2207.12598)."""
+
+    def guide(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+        return negative + (positive - negative) * scale
+
+    return guide
+
+
+def rescaled(guide: Guide, phi: float, parameterization: Parameterization) -> Guide:
+    """The share `phi` of the deviation that `guide` added to the network's output is taken away again.
+
+    Equations 15 and 16 of arXiv 2305.08891, which speak of the network's own output.
+    """
+
+    def quieter(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+        output = parameterization.from_x0(x, sigma, guide(x, sigma, positive, negative))
+        before = parameterization.from_x0(x, sigma, positive)
+        axes = list(range(1, x.ndim))
+        ratio = before.std(axes, keepdim=True) / output.std(axes, keepdim=True)
+        return parameterization.to_x0(x, sigma, output * (1 + phi * (ratio - 1)))
+
+    return quieter
+
+
+def thresholded(guide: Guide, percentile: float) -> Guide:
+    """Dynamic thresholding: numbers beyond the percentile, if that is above 1, are cut and all divided by it.
+
+    Section 2.3 of arXiv 2205.11487, which has pixels in mind: latents are not bounded by 1.
+    """
+
+    def bounded(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+        x0 = guide(x, sigma, positive, negative)
+        bound = _quantile(x0.flatten(1), percentile).clamp(min=1).reshape(-1, *[1] * (x0.ndim - 1))
+        return x0.clamp(-bound, bound) / bound
+
+    return bounded
+
+
+def mimicking(guide: Guide, quiet: Guide, percentile: float) -> Guide:
+    """What `guide` says, each channel as loud as `quiet` says it: dynamic thresholding for latents.
+
+    The channel is centred, cut at the percentile or at the quiet one's largest number, whichever is more, and scaled
+    so that this bound becomes that number (after the idea of section 2.3 of arXiv 2205.11487, as in the extension
+    "Dynamic Thresholding (CFG Scale Fix)" for A1111).
+    """
+
+    def as_quiet(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+        loud = guide(x, sigma, positive, negative).flatten(2)
+        model = quiet(x, sigma, positive, negative).flatten(2)
+        mean = loud.mean(2, keepdim=True)
+        wanted = (model - model.mean(2, keepdim=True)).abs().amax(2, keepdim=True)
+        bound = torch.maximum(_quantile(loud - mean, percentile)[..., None], wanted)
+        return (mean + (loud - mean).clamp(-bound, bound) * (wanted / bound)).reshape(x.shape)
+
+    return as_quiet
+
+
+def towards_picture(denoise: Denoiser, predict: Predict[C], nothing: C, scale: float) -> Denoiser:
+    """InstructPix2Pix's second scale (arXiv 2211.09800, eq. 3): how strongly an edited picture keeps to the given one.
+
+    The conditions of `denoise`, positive and negative, show the picture; `nothing` shows none.
+    """
+
+    def edited(x: Tensor, sigma: float) -> Denoised:
+        denoised = denoise(x, sigma)
+        if denoised.uncond is None:
+            raise ValueError("editing needs the prediction without the prompt: guide, if only by scale 1")
+        (without,) = predict(x, sigma, [nothing])
+        return Denoised(denoised.x0 + (denoised.uncond - without) * (scale - 1), without)
+
+    return edited
+
+
+def _composed(positives: list[Tensor], weights: list[float], negative: Tensor) -> Tensor:
+    if weights == [1]:
+        return positives[0]
+    total = negative
+    for positive, weight in zip(positives, weights, strict=True):
+        total = total + (positive - negative) * weight
+    return total
+
+
+def _quantile(x: Tensor, percentile: float) -> Tensor:
+    """Of absolute values along the last axis."""
+    return torch.quantile(x.abs().float(), percentile, dim=-1).to(x)

@@ -93,7 +93,7 @@ def polyexponential(schedule: Schedule, steps: int, rho: float = 1.0) -> Sigmas:
 
 
 def kl_optimal(schedule: Schedule, steps: int) -> Sigmas:
-    """Evenly over arctan sigma: the KL-optimal schedule of arXiv 2404.14507, section 3.1."""
+    """Evenly over arctan sigma: the KL-optimal schedule for Gaussian data of arXiv 2404.14507."""
     return _from_the_top(
         schedule, steps, lambda low, high, part: (part * math.atan(low) + (1 - part) * math.atan(high)).tan()
     )

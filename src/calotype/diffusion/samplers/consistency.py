@@ -17,7 +17,7 @@ def lcm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sam
 
 
 def tcd(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Strategic stochastic sampling, algorithm 4 of arXiv 2402.19159: down to a share of the next time, and back up."""
+    """Strategic stochastic sampling of arXiv 2402.19159: down to a share of the next time, and back up."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     gamma, down = plan.options["gamma"], following

@@ -19,7 +19,7 @@ Slope = Callable[[Tensor, float], Tensor]
 
 
 def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """DPM-Solver-fast: third order, as many network calls as the ladder has steps (section 3.4)."""
+    """DPM-Solver-fast: third order, as many network calls as the ladder has steps."""
     sigma, following = plan.interval(state)
     down, up = _ancestral(plan, sigma, following)
     slope = _slope(denoise)
@@ -32,7 +32,7 @@ def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -
 
 
 def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """DPM-Solver-23: a third-order step, taken where the second-order one inside it agrees (appendix C).
+    """DPM-Solver-23: a third-order step, taken where the second-order one inside it agrees.
 
     Step lengths, in -log sigma, come from a PID controller of the error. A refused step leaves x as it was.
     """

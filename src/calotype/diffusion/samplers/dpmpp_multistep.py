@@ -25,7 +25,7 @@ def dpmpp_2m(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -
 
 
 def dpmpp_2m_sde(solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """SDE-DPM-Solver++(2M): arXiv 2211.01095, section 5 and appendix B.5; the solver is "midpoint" or "heun"."""
+    """SDE-DPM-Solver++(2M) of arXiv 2211.01095; the solver is "midpoint" or "heun"."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     if following == 0:

@@ -16,7 +16,7 @@ _ADAMS = (
 
 
 def pndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """F-PNDM: equation 12 of arXiv 2202.09778 after three steps of its pseudo Runge-Kutta method, equation 13."""
+    """F-PNDM of arXiv 2202.09778: pseudo linear multistep after three steps of pseudo Runge-Kutta."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
@@ -33,7 +33,7 @@ def pndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
 
 
 def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Equation 12 of arXiv 2202.09778; the first step is Heun's, as in CompVis's sampler."""
+    """PNDM without the Runge-Kutta steps; the first step is Heun's, as in CompVis's sampler."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
@@ -45,7 +45,7 @@ def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
 
 
 def ipndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Improved PNDM (arXiv 2204.13902, appendix H.2): lower orders to begin with; a step to 0 is Euler's."""
+    """Improved PNDM (arXiv 2204.13902): lower orders to begin with; a step to 0 is Euler's."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)

@@ -10,12 +10,12 @@ from calotype.diffusion.samplers.runge_kutta import heun
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
 
 _BOTTOM, _TOP = 0.1, 2.0
-"""The levels between which it goes again, as in A1111: what the paper's table 3 uses for Stable Diffusion, roughly."""
+"""The levels between which it goes again, as in A1111."""
 _RHO = 7.0
 
 
 def restart(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Algorithm 1 of arXiv 2306.14878: Heun's steps; where the next interval begins higher, noise leads up to it."""
+    """arXiv 2306.14878: Heun's steps; where the next interval begins higher, noise leads up to it."""
     if state.index > 0:
         reached, sigma = plan.intervals[state.index - 1][1], plan.interval(state)[0]
         if reached < sigma:

@@ -8,11 +8,11 @@ from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _FIRST, _LAST = 0.2, 0.8
-"""The share of the training time within which noise is added, as in diffusers and the authors' code."""
+"""The share of the training time within which noise is added, as in diffusers."""
 
 
 def sa_solver(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Algorithm 1 of arXiv 2309.05019 in lambda = -log sigma, with the authors' simplified second-order terms.
+    """arXiv 2309.05019 with data prediction in lambda = -log sigma, with the authors' simplified second-order terms.
 
     x is always the predicted one. The prediction made there first corrects it, which reuses the step's own noise.
     """

@@ -15,7 +15,7 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 
 def unipc(variant: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Algorithms 7 and 8 of arXiv 2302.04867 (data prediction), with B(h) as "bh1" or "bh2" of section 3.4.
+    """UniPC-p of arXiv 2302.04867 with data prediction and B(h) as "bh1" (h) or "bh2" (exp h - 1).
 
     x is always the predicted one: the corrected one, in memory, starts the next step. Orders fall to 1 at the end.
     """
@@ -56,7 +56,7 @@ def _update(
 
 
 def _weights(places: NDArray[np.float64], h: float) -> NDArray[np.float64]:
-    """B(h) * a_p of theorem 3.1: the solution of R_p(h) a_p B(h) = phi_p(h)."""
+    """B(h) * a_p of the paper's theorem: the solution of R_p(h) a_p B(h) = phi_p(h)."""
     phi, right = math.expm1(-h) / -h - 1, []
     for k in range(len(places)):
         right.append(phi * math.factorial(k + 1))
