@@ -15,6 +15,7 @@ from calotype.errors import CalotypeError
 from calotype.training import runs, scenes, state
 from calotype.training.loop import Metrics, adamw
 from calotype.training.run import Cadence, OptimizerSettings, Run
+from calotype.training.state import State
 from calotype.training.vae import VaeTask
 
 MakeRun = Callable[..., Run]
@@ -83,7 +84,7 @@ def test_checkpoints_while_it_runs(make_run: MakeRun) -> None:
 
 def saved_step(run: Run) -> int:
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
-    return state.restore(run, task.module, runs.Ema(task.module, run.ema), adamw(task.module, run.optimizer))
+    return State(run, task.module).restore()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -144,9 +145,9 @@ def test_sheets_and_figures_are_of_the_average(make_run: MakeRun) -> None:
         "sheet-000006.png",
     ]
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"), evaluated=2)
-    ema = runs.Ema(task.module, run.ema)
-    state.restore(run, task.module, ema, adamw(task.module, run.optimizer))
-    with ema.worn_by(task.module):
+    kept = State(run, task.module)
+    kept.restore()
+    with kept.ema.worn_by(task.module):
         assert task.evaluate()["psnr_boxes"] == pytest.approx(metrics[-1].parts["psnr_boxes"])
     assert task.evaluate()["psnr_boxes"] != pytest.approx(metrics[-1].parts["psnr_boxes"])
 

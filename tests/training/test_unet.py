@@ -141,14 +141,14 @@ def test_the_chain_from_run_files_to_pictures(
     torch.manual_seed(1)
     state.save_product("v", Autoencoder(config.vae))
     state.save_product("c", Contrastive(config.text[0], ImageConfig()))
-    earlier = '[earlier]\ntokenizer = "w"\nclip = "c"\nvae = "v"\nunet = "u"\n'
+    earlier = '[earlier]\ntokenizer = "w"\nclip = "c"\nvae = "v"\n'
     head = 'preset = "tiny"\nstyle = "drawn"\n'
     phase = "[[phases]]\nsize = 64\nbatch = 2\nsteps = 2\nlr = [1e-3, 1e-3]\nscenes = 4\n"
     cadence = "[cadence]\nevaluate = 1000\nsheet = 1000\n"
     files = {
         "w": f'name = "w"\ntask = "tokenizer"\n{head}',
         "u": f'name = "u"\ntask = "unet"\n{head}{earlier}{cadence}{phase}',
-        "e": f'name = "e"\ntask = "export"\nfolder = "{tmp_path / "model"}"\n{head}{earlier}',
+        "e": f'name = "e"\ntask = "export"\nfolder = "{tmp_path / "model"}"\n{head}{earlier}unet = "u"\n',
     }
     for name, text in files.items():
         (tmp_path / f"{name}.toml").write_text(text)
@@ -157,6 +157,9 @@ def test_the_chain_from_run_files_to_pictures(
     assert list(runs.start(tmp_path / "w.toml")) == []
     assert [metrics.step for metrics in runs.start(tmp_path / "u.toml", device="cpu")] == [1, 2]
     assert list(runs.start(tmp_path / "e.toml")) == []
+    state.save_product("v", Autoencoder(config.vae))
+    with pytest.raises(CalotypeError, match="trained on another vae than 'v' holds now"):
+        next(runs.start(tmp_path / "u.toml", device="cpu"))
     model = calotype.load(tmp_path / "model")
     trained = UNet(config.unet)
     state.load_product("u", trained)

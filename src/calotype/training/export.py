@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from calotype.checkpoints.folder import Networks, write_folder
+from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.networks import Networks
 from calotype.configs import ImageConfig
 from calotype.errors import CalotypeError
 from calotype.files import written_whole

@@ -14,8 +14,9 @@ from calotype.errors import CalotypeError
 from calotype.files import written_whole
 from calotype.training import clip, export, state, tokenizer, unet, vae
 from calotype.training.ema import Ema
-from calotype.training.loop import Metrics, Task, adamw, hash_of, train
+from calotype.training.loop import Metrics, Task, hash_of, train
 from calotype.training.run import Run, read
+from calotype.training.state import State
 
 TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task, "clip": clip.task, "unet": unet.task}
 AT_ONCE: dict[str, Callable[[Run], Path]] = {"tokenizer": tokenizer.train, "export": export.export}
@@ -47,24 +48,24 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
 
     When a step was also an evaluation, its figures are among the parts of its metrics.
     """
-    ema, optimizer = Ema(task.module, run.ema), adamw(task.module, run.optimizer)
-    step = 0 if fresh else state.restore(run, task.module, ema, optimizer)
+    kept = State(run, task.module)
+    step = 0 if fresh else kept.restore()
     state.cut_log(run.name, step)
     saved = time.monotonic()
 
     def finish() -> None:
-        state.save(run, step, task.module, ema, optimizer)
-        with ema.worn_by(task.module):
+        kept.save(step)
+        with kept.ema.worn_by(task.module):
             state.save_product(run.name, task.product())
 
     with _interruption() as interrupted:
-        for metrics in train(task, run, optimizer, step):
+        for metrics in train(task, run, kept.optimizer, step):
             step = metrics.step
-            ema.update(task.module, step)
-            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, ema, step)})
+            kept.ema.update(task.module, step)
+            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, kept.ema, step)})
             state.log(run.name, metrics)
             if time.monotonic() - saved > run.cadence.checkpoint_seconds:
-                state.save(run, step, task.module, ema, optimizer)
+                kept.save(step)
                 saved = time.monotonic()
             try:
                 yield metrics

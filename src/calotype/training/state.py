@@ -4,16 +4,17 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from calotype.checkpoints.hashes import file_hash
 from calotype.errors import CalotypeError
 from calotype.files import cache_dir, written_whole
 from calotype.training.ema import Ema
-from calotype.training.loop import Metrics
-from calotype.training.run import Run
+from calotype.training.loop import Metrics, adamw
+from calotype.training.run import Run, TaskName
 
 
 def folder(name: str) -> Path:
@@ -21,48 +22,66 @@ def folder(name: str) -> Path:
     return cache_dir("runs", name)
 
 
-def save(run: Run, step: int, module: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> None:
-    """Write the checkpoint; the one before stays until this one is whole."""
-    tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
-    tensors |= {f"ema.{name}": value for name, value in ema.weights.items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-    metadata = {"step": str(step), "run": run.model_dump_json()}
-    with written_whole(folder(run.name) / "state.safetensors") as path:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, metadata)
+class State:
+    """All that the rest of a run depends on: weights, their average, the optimizer's moments, the earlier stages."""
+
+    def __init__(self, run: Run, module: nn.Module) -> None:
+        """Of a run that has not begun. ``module`` stays the caller's, and is what ``restore`` fills."""
+        self.run, self.module = run, module
+        self.ema = Ema(module, run.ema)
+        self.optimizer = adamw(module, run.optimizer)
+        self._earlier = {stage: file_hash(_product(stage, name)) for stage, name in run.earlier.items()}
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint; the one before stays until this one is whole."""
+        tensors = {f"model.{name}": value for name, value in self.module.state_dict().items()}
+        tensors |= {f"ema.{name}": value for name, value in self.ema.weights.items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        metadata = {"step": str(step), "run": self.run.model_dump_json(), "earlier": json.dumps(self._earlier)}
+        with written_whole(folder(self.run.name) / "state.safetensors") as path:
+            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, metadata)
+
+    def restore(self) -> int:
+        """Take over the run's checkpoint and return its step; 0, and nothing changed, where there is none.
+
+        Raises CalotypeError when the checkpoint is damaged, belongs to a run with other settings, or an earlier stage
+        has been trained on since: its latents or contexts would no longer be those that this network learned.
+        """
+        path = folder(self.run.name) / "state.safetensors"
+        if not path.exists():
+            return 0
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata()
+                tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            step, earlier = int(metadata["step"]), json.loads(metadata.get("earlier", "{}"))
+            self.run.check_continues(Run.model_validate_json(metadata["run"]), step)
+            self._fill(tensors)
+        except (OSError, SafetensorError, KeyError, RuntimeError, ValidationError) as error:
+            raise CalotypeError(
+                f"checkpoint {path} is damaged or of another network: remove it to start afresh."
+            ) from error
+        if other := [stage for stage, digest in earlier.items() if digest != self._earlier[stage]]:
+            raise CalotypeError(
+                f"run {self.run.name!r} was trained on another {', '.join(other)} than {self.run.earlier[other[0]]!r} "
+                "holds now: start it afresh (with --fresh)."
+            )
+        return step
+
+    def _fill(self, tensors: dict[str, Tensor]) -> None:
+        self.module.load_state_dict(_below(tensors, "model."))
+        for name, value in self.ema.weights.items():
+            value.copy_(tensors[f"ema.{name}"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below(tensors, "optimizer.").items():
+            index, _, moment = name.partition(".")
+            moments.setdefault(int(index), {})[moment] = value
+        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
 
-def restore(run: Run, module: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> int:
-    """Fill all three from the run's checkpoint and return its step; 0, and nothing filled, where there is none.
-
-    Raises CalotypeError when the checkpoint is damaged or belongs to a run with other settings.
-    """
-    path = folder(run.name) / "state.safetensors"
-    if not path.exists():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        step = int(metadata["step"])
-        run.check_continues(Run.model_validate_json(metadata["run"]), step)
-        _fill(tensors, module, ema, optimizer)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise CalotypeError(
-            f"checkpoint {path} is damaged or of another network: remove it to start afresh."
-        ) from error
-    return step
-
-
-def _fill(tensors: dict[str, Tensor], module: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> None:
-    module.load_state_dict(_below(tensors, "model."))
-    for name, value in ema.weights.items():
-        value.copy_(tensors[f"ema.{name}"])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _below(tensors, "optimizer.").items():
-        index, _, moment = name.partition(".")
-        moments.setdefault(int(index), {})[moment] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+def _product(stage: TaskName, name: str) -> Path:
+    return folder(name) / ("merges.txt" if stage == "tokenizer" else "weights.safetensors")
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ class UNetTask:
         self.module = UNet(config.unet).to(device)
         self.module.init_weights()
         self.bank, self.tokenizer, self.text = bank, tokenizer, text.eval().requires_grad_(False)
-        self.model = Model(config, (tokenizer,), (self.text,), self.module, vae, hash="in training")
+        self.model = Model(config, (tokenizer,), (self.text,), self.module, vae)
         self.size = config.vae.sample_size
         most = {size: max(p.scenes for p in phases if p.size == size) for size in {phase.size for phase in phases}}
         self.cache = {size: latents.cached(vae, World(bank, size), count) for size, count in most.items()}
@@ -109,7 +109,7 @@ class UNetTask:
 
     def _errors(self, x0: Tensor, t: Tensor, noise: Tensor, tokens: Tensor) -> Float[Tensor, "b"]:
         """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
-        sigma = self.schedule.sigmas.to(x0.device)[t].float()
+        sigma = self.schedule.sigmas.float().to(x0.device)[t]
         x = x0 + sigma[:, None, None, None] * noise
         with torch.no_grad():
             context = self.text(tokens).context
