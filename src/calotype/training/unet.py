@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
+from rich.progress import track
 from torch import Tensor
 
 from calotype import pipeline
@@ -24,7 +25,7 @@ from calotype.recipe import Recipe
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import latents, scenes, state
 from calotype.training.clip import Contrastive
-from calotype.training.loop import Batch
+from calotype.training.loop import Batch, half_precision
 from calotype.training.run import Phase, Run
 from calotype.training.sheets import grid
 from calotype.training.tokenizer import learned
@@ -56,17 +57,17 @@ class UNetTask:
         self.size = config.vae.sample_size
         most = {size: max(p.scenes for p in phases if p.size == size) for size in {phase.size for phase in phases}}
         self.cache = {size: latents.cached(vae, World(bank, size), count) for size, count in most.items()}
+        self.contexts = {size: self._said(World(bank, size), count) for size, count in most.items()}
+        self.silence = self._context([""])
         self.schedule = Schedule.of(config.schedule)
         self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
-        """Latents from the cache and the tokens of their captions, some of them empty."""
-        cache, world = self.cache[phase.size][: phase.scenes], World(self.bank, phase.size)
-        chosen = rng.integers(len(cache), size=phase.batch)
-        empty = rng.random(phase.batch) < DROPOUT
-        captions = ["" if drop else caption(world.spec(int(seed))) for seed, drop in zip(chosen, empty, strict=True)]
-        tokens = torch.cat([self.tokenizer.encode(text) for text in captions])
-        return {"latents": cache[torch.from_numpy(chosen)].float(), "tokens": tokens}
+        """Latents from the cache and what the text encoder makes of their captions, some of them empty."""
+        chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
+        empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
+        context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.size][chosen])
+        return {"latents": self.cache[phase.size][chosen].float(), "context": context}
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The error at times that cover the schedule evenly in every batch (arXiv 2107.00630, appendix I.1)."""
@@ -75,7 +76,7 @@ class UNetTask:
         even = (torch.arange(count) + torch.rand(1, generator=rng)) / count
         t = (even * len(self.schedule.sigmas)).long().to(x0.device)
         noise = torch.randn(x0.shape, generator=rng).to(x0.device)
-        errors = self._errors(x0, t, noise, batch["tokens"])
+        errors = self._errors(x0, t, noise, batch["context"])
         return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
 
     @torch.no_grad()
@@ -86,9 +87,9 @@ class UNetTask:
         device = vae.quant_conv.weight.device
         pixels = scenes.to_unit(scenes.images(held_out).to(device))
         x0 = torch.cat([vae.encode(some).mode for some in torch.split(pixels, 8)])
-        tokens = torch.cat([self.tokenizer.encode(scene.caption) for scene in held_out]).to(device)
+        context = self._context([scene.caption for scene in held_out]).to(device)
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        losses = [self._errors(x0, torch.full((EVALUATED,), t, device=device), noise, tokens).mean() for t in LEVELS]
+        losses = [self._errors(x0, torch.full((EVALUATED,), t, device=device), noise, context).mean() for t in LEVELS]
         figures = {f"held_out_t{t}": float(loss) for t, loss in zip(LEVELS, losses, strict=True)}
         return figures | {"held_out": float(torch.stack(losses).mean())}
 
@@ -107,15 +108,28 @@ class UNetTask:
         """The U-Net itself."""
         return self.module
 
-    def _errors(self, x0: Tensor, t: Tensor, noise: Tensor, tokens: Tensor) -> Float[Tensor, "b"]:
+    def _errors(self, x0: Tensor, t: Tensor, noise: Tensor, context: Tensor) -> Float[Tensor, "b"]:
         """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
         sigma = self.schedule.sigmas.float().to(x0.device)[t]
         x = x0 + sigma[:, None, None, None] * noise
-        with torch.no_grad():
-            context = self.text(tokens).context
-        output = self.module(self.parameterization.network_input(x, sigma), t.float(), context).float()
+        inputs = self.parameterization.network_input(x, sigma)
+        output = self.module(inputs, t.float(), context.to(x0.dtype)).float()
         target = self.parameterization.target(x0, noise, sigma)
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
+
+    def _said(self, world: World, count: int) -> Float[Tensor, "n tokens d"]:
+        """The contexts of the cached scenes' captions: the encoder is frozen, so each needs to be read once only."""
+        parts = [range(start, min(start + 100, count)) for start in range(0, count, 100)]
+        return torch.cat(
+            [self._context([caption(world.spec(seed)) for seed in part]) for part in track(parts, "reading captions")]
+        )
+
+    @torch.no_grad()
+    def _context(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
+        device = next(self.text.parameters()).device
+        tokens = torch.cat([self.tokenizer.encode(text) for text in texts])
+        with half_precision(device):
+            return self.text(tokens.to(device)).context.to("cpu", torch.bfloat16)
 
 
 def task(run: Run, device: torch.device) -> UNetTask:
