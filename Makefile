@@ -53,4 +53,5 @@ $(VENV)/installed-test: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Calotype and what its tests need into $(VENV) (once; a few minutes)"
 	@$(INSTALL) --editable '.[test]'
+	@$(INSTALL) --no-deps k-diffusion  # its own dependencies include a torchvision that has no CPU build
 	@touch $@ $(VENV)/installed
