@@ -8,7 +8,8 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
-from calotype.checkpoints.folder import Networks, load_networks, read_folder, write_folder
+from calotype.checkpoints.folder import read_folder, write_folder
+from calotype.checkpoints.networks import Networks, load_networks
 from calotype.errors import CalotypeError
 from calotype.nn.vae import Autoencoder
 
@@ -77,9 +78,14 @@ def test_old_spellings_are_read(written: Any) -> None:
 def test_damage_is_one_line_that_names_the_file(written: Any) -> None:
     path = written.path / UNET
     whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], whole[:100], b"", b"\xff" * 1000):
+    for damaged, what in (
+        (whole[: len(whole) // 2], "is cut short"),
+        (whole[:100], "is damaged: its header claims"),
+        (b"", "is empty"),
+        (b"\xff" * 1000, "is not a file of weights"),
+    ):
         path.write_bytes(damaged)
-        with pytest.raises(CalotypeError, match=r"unet.diffusion_pytorch_model\.safetensors is damaged") as caught:
+        with pytest.raises(CalotypeError, match=rf"unet.diffusion_pytorch_model\.safetensors {what}") as caught:
             load_networks(read_folder(written.path))
         assert "\n" not in str(caught.value)
 
@@ -90,7 +96,7 @@ def test_damage_is_one_line_that_names_the_file(written: Any) -> None:
         (lambda t: t.pop("conv_in.bias"), "lacks weights conv_in.bias"),
         (lambda t: t.update(stowaway=torch.ones(1)), "has unknown weights stowaway"),
         (lambda t: t.update({"conv_in.bias": torch.ones(3)}), "has wrong shapes for weights conv_in.bias"),
-        (lambda t: [t.pop(key) for key in list(t)[:5]], "and 2 more: it does not fit the config.json"),
+        (lambda t: [t.pop(key) for key in list(t)[:5]], "and 2 more: it is not the network it claims to be"),
     ],
     ids=["missing", "unknown", "shape", "many"],
 )
@@ -105,8 +111,8 @@ def test_every_key_is_used_exactly_once(written: Any, change: Any, message: str)
 def test_what_is_not_there_is_named(written: Any, tmp_path: Path) -> None:
     with pytest.raises(CalotypeError, match=r"it has no model_index\.json"):
         read_folder(tmp_path / "nowhere")
-    (written.path / UNET).rename(written.path / "unet/diffusion_pytorch_model.bin")
-    with pytest.raises(CalotypeError, match="pickled files can run code"):
+    (written.path / UNET).rename(written.path / "unet/weights.safetensors")
+    with pytest.raises(CalotypeError, match=r"unet has no diffusion_pytorch_model\.safetensors"):
         load_networks(read_folder(written.path))
     config = written.path / "vae/config.json"
     for text, message in (("{", "it is not JSON"), ("[]", "no JSON object"), ("{}", "'block_out_channels' is missing")):

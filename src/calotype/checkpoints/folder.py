@@ -1,27 +1,27 @@
 """The diffusers folder, in which Stable Diffusion is published: read into networks, and written from them."""
 
 import json
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from calotype.checkpoints.keys import Names, canonical, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.settings import read_model, tokenizer_settings, write_model
+from calotype.checkpoints.checkpoint import Checkpoint, Source
+from calotype.checkpoints.keys import Names, regular, text_names, to_theirs, unet_names, vae_names
+from calotype.checkpoints.networks import Networks
+from calotype.checkpoints.settings import read_model, read_sampler, text_encoders, tokenizer_settings, write_model
+from calotype.checkpoints.sniff import open_file, purpose
+from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig
 from calotype.errors import CalotypeError
-from calotype.nn.clip import TextEncoder
-from calotype.nn.unet import UNet
-from calotype.nn.vae import Autoencoder
 
 _INDEX = "model_index.json"
 _SETTINGS = {
@@ -32,34 +32,10 @@ _SETTINGS = {
     "unet": "unet/config.json",
     "scheduler": "scheduler/scheduler_config.json",
 }
-_SUFFIXES = ("", "_2")
-"""Of the folders of SDXL's first and second text encoder."""
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The networks of one Stable Diffusion."""
-
-    text: tuple[TextEncoder, ...]
-    vae: Autoencoder
-    unet: UNet
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A model on disk: where it lies, and what it is. Nothing is loaded yet."""
-
-    path: Path
-    config: ModelConfig
-
-    @property
-    def tokenizers(self) -> tuple[Path, ...]:
-        """The folder of each text encoder's tokenizer."""
-        return tuple(self.path / f"tokenizer{suffix}" for suffix in _SUFFIXES[: len(self.config.text)])
 
 
 def read_folder(path: Path) -> Checkpoint:
-    """The model in the diffusers folder at ``path``, named after the folder; only its json files are read.
+    """The model in the diffusers folder at ``path``, named after the folder; of its weights only headers are read.
 
     Raises CalotypeError if a file is missing or damaged, or the model is of a kind the networks do not know.
     """
@@ -67,27 +43,26 @@ def read_folder(path: Path) -> Checkpoint:
     if not (path / _INDEX).is_file():
         raise CalotypeError(f"{path} is not a model folder: it has no {_INDEX}. Give the folder that holds that file.")
     index = _read_json(path / _INDEX)
-    needed = [component for component in _SETTINGS if component != "text_encoder_2" or component in index]
+    encoders = text_encoders(index)
+    needed = ["index", *encoders, "vae", "unet", "scheduler"]
     files = {component: _read_json(path / _SETTINGS[component]) for component in needed}
-    return Checkpoint(path, read_model(files, name=path.resolve().name))
-
-
-def load_networks(
-    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> Networks:
-    """The checkpoint's networks, every parameter taken from its files, every parameter in its files taken.
-
-    Raises CalotypeError naming the file if it is damaged, and the keys that are missing, unknown or of another shape.
-    """
-    path, config = checkpoint.path, checkpoint.config
-    with _NoInitialisers(), torch.device("meta"):
-        text = [TextEncoder(text_config) for text_config in config.text]
-        vae, unet = Autoencoder(config.vae), UNet(config.unet)
-    for encoder, suffix in zip(text, _SUFFIXES, strict=False):
-        _fill(encoder, text_names(encoder.config), _weights(path / f"text_encoder{suffix}", "model"), dtype, device)
-    _fill(vae, vae_names(config.vae), _weights(path / "vae", "diffusion_pytorch_model"), dtype, device)
-    _fill(unet, unet_names(config.unet), _weights(path / "unet", "diffusion_pytorch_model"), dtype, device)
-    return Networks(tuple(text), vae, unet)
+    config = read_model(files, name=path.absolute().name)
+    purpose(config)
+    sampler, scheduler = read_sampler(files["scheduler"])
+    return Checkpoint(
+        path,
+        "diffusers folder",
+        config,
+        tuple(
+            _source(path / encoder, "model", text_names(text))
+            for encoder, text in zip(encoders, config.text, strict=True)
+        ),
+        _source(path / "vae", "diffusion_pytorch_model", vae_names(config.vae)),
+        _source(path / "unet", "diffusion_pytorch_model", unet_names(config.unet)),
+        tokenizers=tuple(path / encoder.replace("text_encoder", "tokenizer") for encoder in encoders),
+        sampler=sampler,
+        scheduler=scheduler,
+    )
 
 
 def write_folder(
@@ -113,10 +88,10 @@ def write_folder(
     with _whole_folder(Path(path)) as folder:
         for component, content in settings.items():
             _write_json(folder / _SETTINGS[component], content)
-        for i, (encoder, suffix) in enumerate(zip(networks.text, _SUFFIXES, strict=False)):
-            _save(encoder, text_names(encoder.config), folder / f"text_encoder{suffix}/model.safetensors", dtype)
-            tokenizer = folder / f"tokenizer{suffix}"
-            for name, content in tokenizer_settings(encoder.config, second=i == 1).items():
+        for encoder, component in zip(networks.text, text_encoders(settings["index"]), strict=True):
+            _save(encoder, text_names(encoder.config), folder / component / "model.safetensors", dtype)
+            tokenizer = folder / component.replace("text_encoder", "tokenizer")
+            for name, content in tokenizer_settings(encoder.config).items():
                 _write_json(tokenizer / name, content)
             for name, text in tokenizer_files.items():
                 (tokenizer / name).write_text(text, encoding="utf-8")
@@ -124,46 +99,34 @@ def write_folder(
         _save(networks.unet, unet_names(config.unet), folder / "unet/diffusion_pytorch_model.safetensors", dtype)
 
 
-class _NoInitialisers(TorchFunctionMode):
-    """Leaves new parameters as they are: on ``meta`` torch would import its compiler to fill nothing, for a second."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return None if getattr(func, "__module__", "") == "torch.nn.init" else func(*args, **(kwargs or {}))
-
-
-def _weights(folder: Path, stem: str) -> Path:
-    for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
-        if (folder / name).is_file():
-            return folder / name
-    raise CalotypeError(
-        f"{folder} has no {stem}.safetensors. Fetch the model in the safetensors format; no other is opened, "
-        "since pickled files can run code."
-    )
+def _source(folder: Path, stem: str, names: Names) -> Source:
+    path = _weights_file(folder, stem)
+    weights: Weights = {}
+    for shard in _shards(path) if path.suffix == ".json" else [path]:
+        part = open_file(shard).weights
+        if twice := part.keys() & weights.keys():
+            raise CalotypeError(f"{path} has weights {min(twice)} in two files. Fetch the model again.")
+        weights |= part
+    return Source(path, names, regular(weights))
 
 
-def _fill(network: nn.Module, names: Names, path: Path, dtype: torch.dtype, device: torch.device | str) -> None:
-    """Give ``network``, built on ``meta``, the parameters in the file at ``path``: each exactly once."""
-    wanted = {to_theirs(key, names): (key, tensor.shape) for key, tensor in network.state_dict().items()}
-    try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            found = {spelled: key for key, spelled in canonical(file.keys()).items()}
-            _compare(path, "lacks", wanted.keys() - found.keys())
-            _compare(path, "has unknown", found.keys() - wanted.keys())
-            state = {key: file.get_tensor(found[theirs]).to(dtype) for theirs, (key, _) in wanted.items()}
-    except (SafetensorError, OSError) as error:
-        raise CalotypeError(f"{path} is damaged or cut short ({error}). Fetch or train it again.") from error
-    _compare(
-        path, "has wrong shapes for", {theirs for theirs, (key, shape) in wanted.items() if state[key].shape != shape}
-    )
-    network.load_state_dict(state, assign=True)
+def _weights_file(folder: Path, stem: str) -> Path:
+    """The file of a network's weights, or the index of its shards; the plain one before variants, pickles last."""
+    pattern = re.compile(rf"({stem}|pytorch_model)(\.(?!.*-of-)[\w-]+)?\.(safetensors|bin)(\.index(\.\w+)?\.json)?$")
+    found = [path for path in folder.iterdir() if pattern.match(path.name)] if folder.is_dir() else []
+    if not found:
+        raise CalotypeError(f"{folder} has no {stem}.safetensors: a part of the model is missing. Fetch it again.")
+    return min(found, key=lambda path: (".bin" in path.name, "non_ema" in path.name, len(path.name), path.name))
 
 
-def _compare(path: Path, complaint: str, keys: set[str]) -> None:
-    if keys:
-        shown = ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-        raise CalotypeError(f"{path} {complaint} weights {shown}: it does not fit the config.json beside it.")
+def _shards(index: Path) -> list[Path]:
+    placed = _read_json(index).get("weight_map")
+    if not isinstance(placed, dict) or not all(isinstance(name, str) for name in placed.values()):
+        raise CalotypeError(f"{index} is damaged: it does not say which file holds which weights. Fetch it again.")
+    names = sorted(set(placed.values()))
+    if any(Path(name).name != name for name in names):
+        raise CalotypeError(f"{index} points to files outside its folder: do not trust where it came from.")
+    return [index.with_name(name) for name in names]
 
 
 def _save(network: nn.Module, names: Names, path: Path, dtype: torch.dtype) -> None:

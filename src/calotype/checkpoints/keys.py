@@ -4,9 +4,12 @@ A table maps the names of modules, ours to theirs; the parameter's own name (wei
 Tables are made of small ones, set under a pair of prefixes, so that each fact is written once for all sizes.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from calotype.checkpoints.stored import Weights
 from calotype.configs import TextConfig, UNetConfig, VaeConfig
+from calotype.errors import CalotypeError
 
 Names = dict[str, str]
 
@@ -23,15 +26,16 @@ _EMBEDDING: Names = {"linear1": "linear_1", "linear2": "linear_2"}
 _ATTENTION: Names = {"query": "to_q", "key": "to_k", "value": "to_v", "out": "to_out.0"}
 
 
-def _under(ours: str, theirs: str, names: Mapping[str, str]) -> Names:
+def under(ours: str, theirs: str, names: Mapping[str, str]) -> Names:
+    """The table ``names`` with a prefix before each name of ours, and one before each of theirs."""
     return {f"{ours}.{a}": f"{theirs}.{b}" for a, b in names.items()}
 
 
-_TRANSFORMER_BLOCK: Names = {
+TRANSFORMER_BLOCK: Names = {
     "norm_self": "norm1",
-    **_under("self_attention", "attn1", _ATTENTION),
+    **under("self_attention", "attn1", _ATTENTION),
     "norm_cross": "norm2",
-    **_under("cross_attention", "attn2", _ATTENTION),
+    **under("cross_attention", "attn2", _ATTENTION),
     "norm_feed": "norm3",
     "feed_forward.expand": "ff.net.0.proj",
     "feed_forward.contract": "ff.net.2",
@@ -58,7 +62,7 @@ def text_names(config: TextConfig) -> Names:
         "projection": "text_projection",
     }
     for i in range(config.num_layers):
-        names |= _under(f"layers.{i}", f"text_model.encoder.layers.{i}", _TEXT_LAYER)
+        names |= under(f"layers.{i}", f"text_model.encoder.layers.{i}", _TEXT_LAYER)
     return names
 
 
@@ -67,10 +71,10 @@ def vae_names(config: VaeConfig) -> Names:
     names = {"quant_conv": "quant_conv", "post_quant_conv": "post_quant_conv"}
     for side in ("encoder", "decoder"):
         ends = {"stem": "conv_in", "norm": "conv_norm_out", "head": "conv_out"}
-        names |= _under(side, side, ends)
-        names |= _under(f"{side}.middle.first", f"{side}.mid_block.resnets.0", _RESNET)
-        names |= _under(f"{side}.middle.attention", f"{side}.mid_block.attentions.0", _PIXEL_ATTENTION)
-        names |= _under(f"{side}.middle.last", f"{side}.mid_block.resnets.1", _RESNET)
+        names |= under(side, side, ends)
+        names |= under(f"{side}.middle.first", f"{side}.mid_block.resnets.0", _RESNET)
+        names |= under(f"{side}.middle.attention", f"{side}.mid_block.attentions.0", _PIXEL_ATTENTION)
+        names |= under(f"{side}.middle.last", f"{side}.mid_block.resnets.1", _RESNET)
     for way, side, count in (
         ("down", "encoder", config.layers_per_block),
         ("up", "decoder", config.layers_per_block + 1),
@@ -78,19 +82,19 @@ def vae_names(config: VaeConfig) -> Names:
         for i in range(len(config.channels)):
             ours, theirs = f"{side}.{way}.{i}", f"{side}.{way}_blocks.{i}"
             for j in range(count):
-                names |= _under(f"{ours}.{j}", f"{theirs}.resnets.{j}", _RESNET)
-            names |= _under(f"{ours}.{count}", f"{theirs}.{way}samplers.0", _RESAMPLE)
+                names |= under(f"{ours}.{j}", f"{theirs}.resnets.{j}", _RESNET)
+            names |= under(f"{ours}.{count}", f"{theirs}.{way}samplers.0", _RESAMPLE)
     return names
 
 
 def unet_names(config: UNetConfig) -> Names:
     """The table of ``nn.unet.UNet``: its layers down and up stand in one row each, theirs in blocks of one size."""
     names = {"stem": "conv_in", "norm": "conv_norm_out", "head": "conv_out"}
-    names |= _under("time", "time_embedding", _EMBEDDING)
-    names |= _under("added", "add_embedding", _EMBEDDING)
-    names |= _under("middle.0.resnet", "mid_block.resnets.0", _RESNET)
-    names |= _under("middle.0.transformer", "mid_block.attentions.0", _transformer(config.mid_depth))
-    names |= _under("middle.1.resnet", "mid_block.resnets.1", _RESNET)
+    names |= under("time", "time_embedding", _EMBEDDING)
+    names |= under("added", "add_embedding", _EMBEDDING)
+    names |= under("middle.0.resnet", "mid_block.resnets.0", _RESNET)
+    names |= under("middle.0.transformer", "mid_block.attentions.0", _transformer(config.mid_depth))
+    names |= under("middle.1.resnet", "mid_block.resnets.1", _RESNET)
     depths = config.transformer_depth
     names |= _levels("down", depths, config.layers_per_block)
     return names | _levels("up", depths[::-1], config.layers_per_block + 1)
@@ -101,11 +105,11 @@ def _levels(way: str, depths: Sequence[int], count: int) -> Names:
     row = 0
     for i, depth in enumerate(depths):
         for j in range(count):
-            names |= _under(f"{way}.{row}.resnet", f"{way}_blocks.{i}.resnets.{j}", _RESNET)
-            names |= _under(f"{way}.{row}.transformer", f"{way}_blocks.{i}.attentions.{j}", _transformer(depth))
+            names |= under(f"{way}.{row}.resnet", f"{way}_blocks.{i}.resnets.{j}", _RESNET)
+            names |= under(f"{way}.{row}.transformer", f"{way}_blocks.{i}.attentions.{j}", _transformer(depth))
             row += 1
         if i < len(depths) - 1:
-            names |= _under(f"{way}.{row}", f"{way}_blocks.{i}.{way}samplers.0", _RESAMPLE)
+            names |= under(f"{way}.{row}", f"{way}_blocks.{i}.{way}samplers.0", _RESAMPLE)
             row += 1
     return names
 
@@ -113,7 +117,7 @@ def _levels(way: str, depths: Sequence[int], count: int) -> Names:
 def _transformer(depth: int) -> Names:
     names = {"norm": "norm", "proj_in": "proj_in", "proj_out": "proj_out"}
     for k in range(depth):
-        names |= _under(f"blocks.{k}", f"transformer_blocks.{k}", _TRANSFORMER_BLOCK)
+        names |= under(f"blocks.{k}", f"transformer_blocks.{k}", TRANSFORMER_BLOCK)
     return names
 
 
@@ -134,6 +138,23 @@ def canonical(keys: Iterable[str]) -> dict[str, str]:
     return {key: _spelled(key, flat) for key in keys}
 
 
+def regular(weights: Weights) -> Weights:
+    """The tensors of a file of diffusers or transformers, one for each parameter of ours, as the tables spell them.
+
+    Raises CalotypeError if a parameter is there in two spellings.
+    """
+    found: Weights = {}
+    for key, spelled in canonical(weights).items():
+        if spelled in found:
+            raise CalotypeError(f"{weights[key].path} has weights {spelled} in two spellings. Fetch the model again.")
+        stored = weights[key]
+        convolution = len(stored.shape) == 4 and _VAE_ATTENTION.match(spelled)
+        found[spelled] = stored.matrix() if convolution else stored
+    return found
+
+
+_VAE_ATTENTION = re.compile(r"(en|de)coder\.mid_block\.attentions\.")
+"""Whose matrices old files keep as convolutions of one pixel."""
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 

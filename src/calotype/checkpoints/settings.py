@@ -8,7 +8,13 @@ from calotype.errors import CalotypeError
 
 Settings = dict[str, Any]
 
-_PIPELINES = {1: "StableDiffusionPipeline", 2: "StableDiffusionXLPipeline"}
+_PIPELINES = {
+    "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
+    "StableDiffusionInpaintPipelineLegacy", "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionDepth2ImgPipeline", "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline", "LatentConsistencyModelPipeline",
+}  # fmt: skip
+"""The kinds of model_index.json whose networks are ours."""
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
 # What our networks do not do. A file that asks for anything else would load and draw nonsense.
@@ -43,14 +49,27 @@ _SCHEDULE_FIXED: Mapping[str, Sequence[Any]] = {
 }
 
 
+def text_encoders(index: Settings) -> list[str]:
+    """The components of a model_index.json that are text encoders: SDXL's refiner has the second one only."""
+    return [name for name in ("text_encoder", "text_encoder_2") if (index.get(name) or [None])[0] is not None]
+
+
 def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
     """The model that a folder's json files describe; ``files`` maps components to what their file says.
 
     Components: ``index`` (model_index.json), text_encoder, text_encoder_2, vae, unet, scheduler. Raises CalotypeError
     for a model that is not a Stable Diffusion, or lacks a setting.
     """
-    xl = "text_encoder_2" in files
-    encoders = ["text_encoder", "text_encoder_2"] if xl else ["text_encoder"]
+    pipeline = files["index"].get("_class_name")
+    if pipeline is not None and pipeline not in _PIPELINES:
+        raise CalotypeError(
+            f"{name} is a {str(pipeline).removesuffix('Pipeline')}, which Calotype does not run: "
+            "use a model of the SD 1.x, 2.x or SDXL families."
+        )
+    encoders = text_encoders(files["index"])
+    if not encoders:
+        raise CalotypeError(f"{name} names no text encoder in its model_index.json. Fetch the model again.")
+    xl = "text_encoder_2" in encoders
     try:
         return ModelConfig(
             name=name,
@@ -63,23 +82,30 @@ def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
         raise CalotypeError(
             f"model {name}: the setting {error} is missing from its json files. Fetch them again."
         ) from error
+    except (TypeError, AttributeError, IndexError) as error:
+        raise CalotypeError(f"model {name}: its json files say nonsense ({error}). Fetch them again.") from error
 
 
 def write_model(config: ModelConfig) -> dict[str, Settings]:
     """The json files that describe ``config``, by component; ``read_model`` undoes it."""
     files: dict[str, Settings] = {"index": _write_index(config)}
-    for suffix, text in zip(("", "_2"), config.text, strict=False):
-        files[f"text_encoder{suffix}"] = _write_text(text)
+    for encoder, text in zip(text_encoders(files["index"]), config.text, strict=True):
+        files[encoder] = _write_text(text)
     files["vae"] = _write_vae(config.vae)
     files["unet"] = _write_unet(config.unet)
     files["scheduler"] = _write_schedule(config.schedule)
     return files
 
 
-def tokenizer_settings(config: TextConfig, second: bool) -> dict[str, Settings]:
-    """The two json files beside a tokenizer's vocabulary. SDXL's ``second`` tokenizer pads with "!" (id 0)."""
+def padding(config: TextConfig) -> str:
+    """The token that fills a text encoder's chunks: OpenCLIP's pads with "!" (number 0), OpenAI's with the end."""
+    return "!" if config.activation == "gelu" else _BOTH_ENDS[1]
+
+
+def tokenizer_settings(config: TextConfig) -> dict[str, Settings]:
+    """The two json files beside a tokenizer's vocabulary."""
     start, end = _BOTH_ENDS
-    special = {"bos_token": start, "eos_token": end, "unk_token": end, "pad_token": "!" if second else end}
+    special = {"bos_token": start, "eos_token": end, "unk_token": end, "pad_token": padding(config)}
     limits = {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.max_positions}
     return {"special_tokens_map.json": special, "tokenizer_config.json": {**limits, **special}}
 
@@ -247,16 +273,47 @@ def _write_schedule(config: ScheduleConfig) -> Settings:
     }
 
 
+_TASKS = {4: "", 5: "Depth2Img", 8: "InstructPix2Pix", 9: "Inpaint"}
+"""Pipelines by the channels that the U-Net reads."""
+
+
 def _write_index(config: ModelConfig) -> Settings:
-    index: Settings = {"_class_name": _PIPELINES[len(config.text)], "scheduler": ["diffusers", "DDIMScheduler"]}
-    for suffix, text in zip(("", "_2"), config.text, strict=False):
+    xl, two = config.unet.added_dim is not None, len(config.text) == 2
+    task = _TASKS.get(config.unet.in_channels, "") if two or not xl else "Img2Img"
+    index: Settings = {
+        "_class_name": f"StableDiffusion{'XL' if xl else ''}{task}Pipeline",
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    suffixes = ("", "_2") if two else ("_2",) if xl else ("",)
+    for suffix, text in zip(suffixes, config.text, strict=True):
         index[f"text_encoder{suffix}"] = ["transformers", _write_text(text)["architectures"][0]]
         index[f"tokenizer{suffix}"] = ["transformers", "CLIPTokenizer"]
-    index["unet"] = ["diffusers", "UNet2DConditionModel"]
-    index["vae"] = ["diffusers", "AutoencoderKL"]
-    if len(config.text) == 1:
+    if xl and not two:
+        index |= {"text_encoder": [None, None], "tokenizer": [None, None], "requires_aesthetics_score": True}
+    if not xl:
         index |= {"feature_extractor": [None, None], "safety_checker": [None, None], "requires_safety_checker": False}
     return index
+
+
+_SAMPLERS = {
+    "DDIMScheduler": "DDIM", "DDPMScheduler": "DDPM", "DEISMultistepScheduler": "DEIS", "LCMScheduler": "LCM",
+    "PNDMScheduler": "PLMS", "LMSDiscreteScheduler": "LMS", "HeunDiscreteScheduler": "Heun",
+    "EulerDiscreteScheduler": "Euler", "EulerAncestralDiscreteScheduler": "Euler a",
+    "KDPM2DiscreteScheduler": "DPM2", "KDPM2AncestralDiscreteScheduler": "DPM2 a",
+    "DPMSolverMultistepScheduler": "DPM++ 2M", "DPMSolverSDEScheduler": "DPM++ SDE",
+    "UniPCMultistepScheduler": "UniPC",
+}  # fmt: skip
+_SCHEDULES = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
+
+
+def read_sampler(settings: Settings) -> tuple[str, str]:
+    """The sampler and the schedule that a scheduler_config.json chooses, by our names; empty where it chooses none."""
+    sampler = _SAMPLERS.get(settings.get("_class_name", ""), "")
+    if sampler == "DPM++ 2M" and str(settings.get("algorithm_type", "")).startswith("sde"):
+        sampler = "DPM++ 2M SDE"
+    return sampler, next((schedule for flag, schedule in _SCHEDULES.items() if settings.get(flag)), "")
 
 
 def _check(what: str, settings: Settings, fixed: Mapping[str, Sequence[Any]]) -> None:

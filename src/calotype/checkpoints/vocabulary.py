@@ -1,0 +1,91 @@
+"""CLIP's vocabulary, for a model that comes without one: from a folder, from the hub's cache, from another package.
+
+All Stable Diffusions since 1.0 read prompts with the same 49,408 tokens.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from calotype.checkpoints.checkpoint import Checkpoint
+from calotype.checkpoints.settings import padding
+from calotype.errors import CalotypeError
+from calotype.text.tokenizer import END, START, Tokenizer
+
+_SIZE = 49408
+_PACKAGED = {"open_clip": "bpe_simple_vocab_16e6.txt.gz", "clip": "bpe_simple_vocab_16e6.txt.gz"}
+"""Packages that carry OpenAI's list of merges as a data file (open_clip_torch; clip-anytorch and OpenAI's own)."""
+
+
+def read_tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, ...]:
+    """A tokenizer for each text encoder: the checkpoint's own, else CLIP's. Raises CalotypeError if there is none."""
+    lengths = [text.max_positions for text in checkpoint.config.text]
+    if checkpoint.tokenizers:
+        return tuple(
+            Tokenizer.read(folder, length) for folder, length in zip(checkpoint.tokenizers, lengths, strict=True)
+        )
+    vocab, merges = clip_vocabulary()
+    return tuple(Tokenizer.of(vocab, merges, padding(text), text.max_positions) for text in checkpoint.config.text)
+
+
+def tokenizer_files(checkpoint: Checkpoint) -> dict[str, str]:
+    """The text of vocab.json and merges.txt, by file name, to be written beside a model."""
+    folder = next((each for each in checkpoint.tokenizers if (each / "vocab.json").is_file()), None)
+    if folder is not None:
+        return {name: (folder / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
+    vocab, merges = clip_vocabulary()
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    return {"vocab.json": json.dumps(vocab, ensure_ascii=False), "merges.txt": "\n".join(lines) + "\n"}
+
+
+def clip_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The numbers of CLIP's tokens, and its merges, from what lies on this machine.
+
+    Raises CalotypeError with the command that fetches them if nothing does.
+    """
+    for folder in _cached_folders():
+        vocab = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        if len(vocab) == _SIZE and START in vocab:
+            return vocab, _merges((folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:])
+    for package, name in _PACKAGED.items():
+        spec = find_spec(package)  # finds the package's folder; nothing of it is run
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            if (path := Path(place, name)).is_file():
+                lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
+                return from_merges(_merges(lines[1 : _SIZE - 512 - 2 + 1]))
+    raise CalotypeError(
+        "this model comes without CLIP's vocabulary, and none is on this machine: run "
+        "`calotype pull openai/clip-vit-large-patch14 --file vocab.json --file merges.txt` once."
+    )
+
+
+def from_merges(merges: list[tuple[str, str]]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The vocabulary that ``merges`` make: 256 bytes, the same ending a word, each merge, and the two specials."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *(left + right for left, right in merges), START, END]
+    return {word: i for i, word in enumerate(words)}, merges
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps what it fetched (``HF_HUB_CACHE``, ``HF_HOME``, ``XDG_CACHE_HOME``)."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache)
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    return Path(home, "hub")
+
+
+def _cached_folders() -> Iterator[Path]:
+    for pattern in ("models--openai--clip-vit-large-patch14/snapshots/*", "models--*/snapshots/*/tokenizer"):
+        for folder in sorted(hub_cache().glob(pattern)):
+            if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+                yield folder
+
+
+def _merges(lines: list[str]) -> list[tuple[str, str]]:
+    pairs = [line.split(" ") for line in lines if line]
+    return [(left, right) for left, right in pairs]
