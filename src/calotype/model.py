@@ -11,9 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from calotype.checkpoints.folder import load_networks, read_folder
-from calotype.checkpoints.hashes import folder_hash
-from calotype.configs import ModelConfig
+from calotype.checkpoints.hashes import files_hash
+from calotype.checkpoints.networks import load_network, load_networks, settled
+from calotype.checkpoints.opening import open_checkpoint
+from calotype.checkpoints.single import read_part
+from calotype.checkpoints.vocabulary import read_tokenizers
+from calotype.configs import ModelConfig, UNetConfig, VaeConfig
+from calotype.configs import Parameterization as Predicted
 from calotype.diffusion.parameterization import PARAMETERIZATIONS, Parameterization
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
@@ -37,27 +41,83 @@ class Model:
     text_encoders: tuple[TextEncoder, ...]
     unet: UNet
     vae: Autoencoder
-    hash: str
-    """sha256 of the files it came from."""
+    files: tuple[Path, ...] = ()
+    """The folder or file it came from, and those of networks put in since; none while it is trained."""
+    sampler: str = ""
+    """The sampler that its publisher chose; empty where none is named."""
+    scheduler: str = ""
     words: frozenset[str] = frozenset()
     """The words it was trained on, in lower case; empty when they are not known."""
 
     @classmethod
-    def read(cls, folder: Path, name: str | None = None, device: torch.device | str = "cpu") -> Self:
-        """The model in a diffusers folder, in float32. Raises CalotypeError naming what is missing or damaged."""
-        checkpoint = read_folder(folder)
-        networks = load_networks(checkpoint, torch.float32, device)
-        config = replace(checkpoint.config, name=name or checkpoint.config.name)
-        lengths = (text.max_positions for text in config.text)
+    def read(
+        cls,
+        path: Path,
+        name: str | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        *,
+        ema: bool = False,
+        parameterization: Predicted | None = None,
+        zero_terminal_snr: bool | None = None,
+    ) -> Self:
+        """The model in a diffusers folder, or in a single file of the original code. The choices: `open_checkpoint`.
+
+        Raises CalotypeError naming what is missing, damaged, or no model.
+        """
+        checkpoint = open_checkpoint(
+            path, ema=ema, parameterization=parameterization, zero_terminal_snr=zero_terminal_snr
+        )
+        tokenizers = read_tokenizers(checkpoint)
+        networks = load_networks(checkpoint, dtype, device)
+        checkpoint = settled(checkpoint, networks.unet)
         return cls(
-            config,
-            tuple(Tokenizer.read(path, length) for path, length in zip(checkpoint.tokenizers, lengths, strict=True)),
+            replace(checkpoint.config, name=name or checkpoint.config.name),
+            tokenizers,
             networks.text,
             networks.unet,
             networks.vae,
-            folder_hash(folder),
-            _read_words(folder / WORDS),
+            (path,),
+            checkpoint.sampler,
+            checkpoint.scheduler,
+            _read_words(path / WORDS),
         )
+
+    def with_part(self, path: Path) -> Self:
+        """This model with the autoencoder, U-Net or text encoder in the file at ``path`` in place of its own.
+
+        Raises CalotypeError if the file holds no such network, or one of another form than this model's.
+        """
+        part = read_part(path)
+        new, files = part.config, (*self.files, path)
+        if isinstance(new, VaeConfig):
+            own = self.config.vae  # what shapes cannot tell stays
+            kept = replace(
+                own, channels=new.channels, layers_per_block=new.layers_per_block, mid_attention=new.mid_attention
+            )
+            if (new.latent_channels, len(new.channels)) != (own.latent_channels, len(own.channels)):
+                raise CalotypeError(f"{path} is an autoencoder for another kind of model: its latents do not fit.")
+            vae = load_network(kept, part.source, self.dtype, self.device)
+            assert isinstance(vae, Autoencoder)
+            return replace(self, config=replace(self.config, vae=kept), vae=vae, files=files)
+        if isinstance(new, UNetConfig):
+            unet = load_network(self.config.unet, part.source, self.dtype, self.device)
+            assert isinstance(unet, UNet)
+            return replace(self, unet=unet, files=files)
+        for i, own_text in enumerate(self.config.text):
+            if (own_text.hidden_size, own_text.activation) == (new.hidden_size, new.activation):
+                text = load_network(own_text, part.source, self.dtype, self.device)
+                assert isinstance(text, TextEncoder)
+                encoders = (*self.text_encoders[:i], text, *self.text_encoders[i + 1 :])
+                return replace(self, text_encoders=encoders, files=files)
+        raise CalotypeError(
+            f"{path} is a text encoder of another kind than this model's: it is {new.hidden_size} wide."
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """The sha256 of the files it came from; taken when it is first asked for."""
+        return files_hash(self.files) if self.files else "in memory"
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -106,12 +166,14 @@ class Model:
         if self.config.unet.added_dim is None:
             return None
         height, width = (side * self.config.vae.downscale for side in x.shape[-2:])
-        sizes = x.new_tensor([[height, width, 0, 0, height, width]]).expand(len(conditions), -1)
+        # The refiner is told how well-liked the picture is, from 1 to 10, in place of a target size.
+        rest = [height, width] if len(self.text_encoders) == 2 else [6.0]
+        sizes = x.new_tensor([[height, width, 0, 0, *rest]]).expand(len(conditions), -1)
         return Added(torch.cat([each.pooled for each in conditions]), sizes)
 
 
 def _read_words(path: Path) -> frozenset[str]:
-    if not path.exists():
+    if not path.is_file():
         return frozenset()
     try:
         return frozenset(json.loads(path.read_text(encoding="utf-8")))
