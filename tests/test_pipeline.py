@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from calotype import pipeline
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
+from calotype.imaging.pixels import to_image
 from calotype.imaging.png import read_record
 from calotype.recipe import Recipe
 
@@ -64,7 +64,7 @@ def test_one_state_for_each_step_with_a_preview(studio: Studio) -> None:
     states = list(studio.states(RECIPE))
     assert [state.index for state in states] == [1, 2, 3]
     assert states[0].x0.shape == (1, 4, 8, 8)
-    assert pipeline.to_image(studio.decode(states[0].x0)).size == (64, 64)
+    assert to_image(studio.decode(states[0].x0)).size == (64, 64)
 
 
 def test_digests_are_those_of_the_states(studio: Studio) -> None:
@@ -126,4 +126,4 @@ def test_other_errors_are_not_mistaken_for_it(studio: Studio, monkeypatch: pytes
 
 def test_to_image_rounds_and_clamps() -> None:
     pixels = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(1, 3, 1, 5)
-    assert list(pipeline.to_image(pixels).tobytes()[::3]) == [0, 0, 128, 255, 255]
+    assert list(to_image(pixels).tobytes()[::3]) == [0, 0, 128, 255, 255]

@@ -149,10 +149,23 @@ class Model:
         """The clean latent behind ``x`` = x0 + sigma * noise under each of the ``conditions``, in one batch."""
         count = len(conditions)
         inputs = self.parameterization.network_input(x, sigma).expand(count, -1, -1, -1)
+        channels = [each.channels for each in conditions if each.channels is not None]
+        if channels:
+            inputs = torch.cat([inputs, torch.cat(channels)], dim=1)
         time = self.schedule.t(sigma).to(x).expand(count)
         context = torch.cat([each.context for each in conditions])
         outputs = self.unet(inputs, time, context, self._added(x, conditions))
         return [self.parameterization.to_x0(x, sigma, output) for output in outputs.split(1)]
+
+    @property
+    def extra_channels(self) -> int:
+        """How many channels the U-Net sees beside the noisy latent: 5 for inpainting, 4 for editing, usually 0."""
+        return self.config.unet.in_channels - self.config.vae.latent_channels
+
+    @property
+    def edits(self) -> bool:
+        """Whether it was made to edit pictures: its U-Net sees one's latent beside the noisy one (arXiv 2211.09800)."""
+        return self.extra_channels == self.config.vae.latent_channels
 
     def encode(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h8 w8"]:
         """The likeliest latents of pictures in [-1, 1], in the U-Net's scale."""

@@ -2,7 +2,7 @@
 
 import random
 from difflib import get_close_matches
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -19,6 +19,26 @@ def _drawn(seed: Any) -> Any:
 
 
 Side = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Scale = Annotated[float, Field(ge=0, le=100)]
+Border = Annotated[int, Field(ge=0, le=4096)]
+Seed = Annotated[int, BeforeValidator(_drawn), Field(ge=0, le=MAX_SEED)]
+
+
+def _named(fields: dict[str, Any], sampler: str, scheduler: str) -> dict[str, str]:
+    named = {key: fields[key] for key in (sampler, scheduler) if isinstance(fields.get(key), str)}
+    if sampler in named:
+        from calotype.diffusion.samplers import find_sampler  # torch comes with it: not before a name needs it
+
+        row, ending = find_sampler(named[sampler])
+        named[sampler] = row.name
+        if ending and named.get(scheduler, AUTOMATIC) == AUTOMATIC:
+            named[scheduler] = ending
+    if named.get(scheduler, AUTOMATIC) != AUTOMATIC:
+        from calotype.diffusion.schedulers import find_scheduler
+
+        named[scheduler] = find_scheduler(named[scheduler]).name
+    return named
 
 
 class _Value(BaseModel):
@@ -42,11 +62,9 @@ class Recipe(_Value):
 
     prompt: str = Field("", description="what the picture shows")
     negative_prompt: str = Field("", description="what it should not show")
-    seed: Annotated[int, BeforeValidator(_drawn)] = Field(
+    seed: Seed = Field(
         None,
         validate_default=True,
-        ge=0,
-        le=MAX_SEED,
         description=f"a whole number from 0 to {MAX_SEED}, or -1 to draw one",
     )
     steps: int = Field(20, ge=1, le=1000, description="a whole number from 1 to 1000")
@@ -54,31 +72,87 @@ class Recipe(_Value):
     scheduler: str = Field(
         AUTOMATIC, description="a name that `calotype samplers` lists, or automatic: the sampler's usual one"
     )
-    cfg_scale: float = Field(4.0, ge=0, le=100, description="a number from 0 to 100; 1 is no guidance")
-    cfg_rescale: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1")
     width: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, the model's own size")
     height: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, the model's own size")
+
+    # How words are read.
     clip_skip: int = Field(
         1, ge=1, le=12, description="a whole number from 1 to 12; 1 is the text encoder's usual layer"
     )
+    prompt_style: Literal["a1111", "comfyui"] = Field("a1111", description="a1111 or comfyui: whose language it is")
+    emphasis: Literal["Original", "No norm", "Ignore", "None"] = Field(
+        "Original", description="what (weights) do in A1111's language: Original, No norm, Ignore or None"
+    )
+
+    # How strongly they are followed.
+    cfg_scale: float = Field(4.0, ge=0, le=100, description="a number from 0 to 100; 1 is no guidance")
+    cfg_rescale: Share = Field(0.0, description="a number from 0 to 1: how much added contrast is taken away again")
+    cfg_start: Share = Field(0.0, description="a number from 0 to 1: the share of the steps before guidance begins")
+    cfg_end: Share = Field(1.0, description="a number from 0 to 1: the share of the steps after which guidance ends")
+    cfg_points: tuple[tuple[Share, Scale], ...] = Field(
+        (), description="scales at shares of the steps, as in 0:7,1:2, instead of cfg_scale; in between, straight lines"
+    )
+    mimic_scale: Scale | None = Field(
+        None, description="a number from 0 to 100: guidance may not be louder than at this scale"
+    )
+    threshold_percentile: float = Field(
+        1.0, gt=0, le=1, description="a number above 0, at most 1: the share of numbers that thresholding leaves alone"
+    )
+    image_cfg_scale: Scale = Field(
+        1.5, description="a number from 0 to 100: how strongly an editing model keeps to the picture"
+    )
+
+    # Another picture near this one.
+    subseed: Seed = Field(0, description="the seed of the variation")
+    subseed_strength: Share = Field(0.0, description="a number from 0 to 1: how far to go towards the subseed's noise")
+
+    # A picture to begin with. Pictures are file names, or data: URLs that hold them.
+    init_image: str | None = Field(None, description="a picture to begin with")
+    resize_mode: Literal["just resize", "crop and resize", "resize and fill"] = Field(
+        "just resize", description="just resize, crop and resize, or resize and fill"
+    )
+    denoising_strength: Share | None = Field(
+        None, description="a number from 0, which changes nothing, to 1; without it, 0.75"
+    )
+    strength_convention: Literal["a1111", "diffusers"] = Field(
+        "a1111", description="a1111 (one step more, at most all) or diffusers (whole part of strength times steps)"
+    )
+    mask: str | None = Field(None, description="a picture that is white where to paint")
+    mask_invert: bool = Field(False, description="paint where the mask is black")
+    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256: pixels over which the mask fades")
+    mask_round: bool = Field(True, description="whether the latent's mask is black and white only")
+    inpainting_fill: Literal["fill", "original", "latent noise", "latent nothing"] = Field(
+        "original", description="what the mask covers at first: fill, original, latent noise or latent nothing"
+    )
+    inpaint_area: Literal["whole picture", "only masked"] = Field(
+        "whole picture", description="whole picture, or only masked: the mask's surroundings, enlarged"
+    )
+    masked_padding: int = Field(32, ge=0, le=1024, description="pixels around the mask that only masked shows")
+    keep_unmasked: bool = Field(True, description="whether what the mask leaves out stays as it is, to the byte")
+    outpaint: tuple[Border, Border, Border, Border] = Field(
+        (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
+    )
+
+    # A second pass at a larger size.
+    hr_scale: float = Field(1.0, ge=1, le=8, description="a number from 1, which is no second pass, to 8")
+    hr_upscaler: str = Field("Latent", description="how the second pass's start is enlarged")
+    hr_steps: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000; without it, steps")
+    hr_denoising_strength: Share = Field(0.7, description="a number from 0, which only enlarges, to 1")
+    hr_sampler: str | None = Field(None, description="a name that `calotype samplers` lists; without it, sampler")
+    hr_scheduler: str | None = Field(None, description="a name that `calotype samplers` lists; without it, scheduler")
+    hr_prompt: str | None = Field(None, description="the second pass's prompt; without it, prompt")
+    hr_negative_prompt: str | None = Field(None, description="the second pass's negative prompt")
+    hr_cfg_scale: Scale | None = Field(None, description="a number from 0 to 100; without it, cfg_scale")
+    tile_size: Side | None = Field(
+        None, description="a multiple of 8 from 16 to 4096: work in tiles of so many pixels, in bounded memory"
+    )
+    tile_overlap: int = Field(32, ge=0, le=1024, description="pixels that neighbouring tiles share")
 
     @model_validator(mode="before")
     @classmethod
     def _with_our_names(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """Sampler and scheduler by any program's name, old ones for both ("DPM++ 2M Karras") too, become ours."""
-        named = {key: fields[key] for key in ("sampler", "scheduler") if isinstance(fields.get(key), str)}
-        if "sampler" in named:
-            from calotype.diffusion.samplers import find_sampler  # torch comes with it: not before a name needs it
-
-            sampler, ending = find_sampler(named["sampler"])
-            named["sampler"] = sampler.name
-            if ending and named.get("scheduler", AUTOMATIC) == AUTOMATIC:
-                named["scheduler"] = ending
-        if named.get("scheduler", AUTOMATIC) != AUTOMATIC:
-            from calotype.diffusion.schedulers import find_scheduler
-
-            named["scheduler"] = find_scheduler(named["scheduler"]).name
-        return {**fields, **named}
+        return {**fields, **_named(fields, "sampler", "scheduler"), **_named(fields, "hr_sampler", "hr_scheduler")}
 
 
 class Record(_Value):
@@ -94,12 +168,18 @@ class Record(_Value):
     noise: str
     """Where the noise came from: "cpu" is torch's CPU generator."""
     versions: dict[str, str]
+    inputs: dict[str, str] = {}
+    """sha256 of each picture it began with, by the recipe's field: of the pixels as they were read."""
     digests: tuple[str, ...]
     """The first 16 hex digits of sha256 of each step's latent."""
 
 
 def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     name = ".".join(str(part) for part in error["loc"])
+    if name == "styles":
+        return (
+            "styles are lists of words kept elsewhere, which Calotype does not have: write the words into the prompt."
+        )
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, model.model_fields)
         return f"unknown field {name!r}: did you mean {' or '.join(near or model.model_fields)}?"

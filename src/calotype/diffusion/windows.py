@@ -64,7 +64,8 @@ def windowed(predict: Predict[C], crop: Callable[[C, Window], C], size: int, ove
         def look(window: Window) -> Tensor:
             return torch.cat(predict(window.of(x), sigma, [crop(condition, window) for condition in conditions]))
 
-        return list(blended(look, windows(*x.shape[-2:], size, overlap)).split(1))
+        height, width = x.shape[-2:]
+        return list(torch.split(blended(look, windows(height, width, size, overlap)), 1))
 
     return predict_windows
 

@@ -25,7 +25,7 @@ def metadata(record: Record) -> PngInfo:
 def parameters(record: Record) -> str:
     """The text that A1111 1.10.1 writes for such a picture (its ``create_infotext``): same order, same quoting."""
     recipe = record.recipe
-    pairs = {
+    pairs: dict[str, str | float | None] = {
         "Steps": recipe.steps,
         "Sampler": recipe.sampler,
         "Schedule type": SCHEDULERS[recipe.scheduler].label,

@@ -20,6 +20,8 @@ class Conditions:
 
     context: Float[Tensor, "1 n d"]
     pooled: Float[Tensor, "1 p"]
+    channels: Float[Tensor, "1 k h w"] | None = None
+    """What a U-Net of more channels sees beside the noisy latent: a mask, a picture."""
 
 
 def encode_prompts(

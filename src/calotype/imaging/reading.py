@@ -1,0 +1,91 @@
+"""Pictures and masks from outside, whatever they are stored as."""
+
+import base64
+import binascii
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from calotype.errors import CalotypeError
+
+MAX_PIXELS = 64 * 2**20
+"""A picture of more pixels is refused before it is unpacked: 8192 x 8192 takes 200 MB."""
+_INLINE = "data:"
+
+
+def inline(image: Image.Image) -> str:
+    """A picture as a ``data:`` URL, so that a recipe can hold it whole."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return f"{_INLINE}image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def read_picture(source: str) -> Image.Image:
+    """The picture in a file or a ``data:`` URL: upright as EXIF says, RGB, 8 bits.
+
+    Of an animation the first frame; 16 bits lose the lower eight; what is transparent becomes white; CMYK is
+    converted. Raises CalotypeError for what is missing, damaged, cut short or too large.
+    """
+    image = _opened(source)
+    if _has_alpha(image):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return _eight_bits(image).convert("RGB")
+
+
+def read_mask(source: str) -> Image.Image:
+    """The mask in a file or a ``data:`` URL, in grey: its transparency if it has any, as in A1111, else its light.
+
+    Raises CalotypeError as `read_picture` does.
+    """
+    image = _opened(source)
+    if _has_alpha(image):
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            return alpha
+    return _eight_bits(image).convert("L")
+
+
+def fingerprint(image: Image.Image) -> str:
+    """sha256, in hex, of a picture's size and pixels."""
+    return hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
+
+
+def _opened(source: str) -> Image.Image:
+    name = "the picture in the recipe" if source.startswith(_INLINE) else source
+    try:
+        with Image.open(BytesIO(_decoded(source)) if source.startswith(_INLINE) else Path(source)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width}x{image.height}"
+                raise CalotypeError(f"{name} has {size} pixels, of which {MAX_PIXELS} can be read: make it smaller.")
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except CalotypeError:
+        raise
+    except FileNotFoundError as error:
+        raise CalotypeError(f"there is no picture {name}: check the name.") from error
+    except Image.DecompressionBombError as error:
+        raise CalotypeError(f"{name} unpacks to more pixels than can be read: make it smaller.") from error
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise CalotypeError(f"cannot read {name} as a picture: it is damaged, cut short or of another kind.") from error
+
+
+def _decoded(url: str) -> bytes:
+    try:
+        return base64.b64decode(url.partition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Modes of more bits are clipped by PIL, not scaled."""
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda level: level / 256).convert("L")
+    return image

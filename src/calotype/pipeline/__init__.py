@@ -1,0 +1,10 @@
+"""Model + Recipe -> states -> Picture: the one place where the networks meet the mathematics.
+
+A recipe becomes passes (`passes`); a pass is words (`words`), guides (`guides`) and a scene (`scene`), three files that
+do not know each other; `run` puts them together and asks the driver.
+"""
+
+from calotype.pipeline.passes import passes, settle
+from calotype.pipeline.run import RunState, develop, digest, states
+
+__all__ = ["RunState", "develop", "digest", "passes", "settle", "states"]

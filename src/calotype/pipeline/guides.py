@@ -1,0 +1,35 @@
+"""How the answers under different conditions become one, moment by moment."""
+
+from collections.abc import Callable
+
+from calotype.diffusion.driver import Moment
+from calotype.diffusion.guidance import Guide, classifier_free, mimicking, rescaled, thresholded
+from calotype.diffusion.parameterization import Parameterization
+from calotype.diffusion.scales import ScaleAt, along, within
+from calotype.recipe import Recipe
+
+_CFGPP = {"DDIM CFG++": 12.5}
+"""A1111 divides this sampler's scale by so much. ComfyUI's CFG++ samplers take the scale as it is."""
+
+
+def guide_at(part: Recipe, parameterization: Parameterization, always: bool) -> Callable[[Moment], Guide | None]:
+    """The guide of each moment; None at scale 1, unless the negative prediction is needed ``always``."""
+    divisor = _CFGPP.get(part.sampler, 1.0)
+    scale_at: ScaleAt = along(part.cfg_points) if part.cfg_points else lambda moment: part.cfg_scale
+    scale_at = within(scale_at, part.cfg_start, part.cfg_end)
+
+    def guide(moment: Moment) -> Guide | None:
+        scale = scale_at(moment)
+        if scale == 1 and divisor == 1 and not always:
+            return None
+        return _wrapped(classifier_free(scale / divisor), part, parameterization)
+
+    return guide
+
+
+def _wrapped(guide: Guide, part: Recipe, parameterization: Parameterization) -> Guide:
+    if part.mimic_scale is not None:
+        guide = mimicking(guide, classifier_free(part.mimic_scale), part.threshold_percentile)
+    elif part.threshold_percentile < 1:
+        guide = thresholded(guide, part.threshold_percentile)
+    return rescaled(guide, part.cfg_rescale, parameterization) if part.cfg_rescale else guide

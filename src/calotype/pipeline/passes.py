@@ -1,0 +1,48 @@
+"""From a recipe to its passes, each a recipe of a single pass."""
+
+from calotype.diffusion.ladder import AUTOMATIC
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.imaging.canvas import natural_size
+from calotype.imaging.reading import read_picture
+from calotype.model import Model
+from calotype.recipe import Recipe
+
+_STRENGTH = 0.75
+"""A1111's default for a picture that is changed; a model made for editing begins with noise alone."""
+
+
+def settle(model: Model, recipe: Recipe) -> Recipe:
+    """The recipe with all that it left to the model, and to the picture it begins with, filled in."""
+    scheduler = recipe.scheduler
+    if scheduler == AUTOMATIC:
+        scheduler = SAMPLERS[recipe.sampler].scheduler or model.schedule.spacing
+    width = height = model.config.vae.sample_size
+    strength = recipe.denoising_strength
+    if recipe.init_image is not None:
+        if strength is None:
+            strength = 1.0 if model.edits else _STRENGTH
+        if not (recipe.mask and recipe.inpaint_area == "only masked"):
+            width, height = natural_size(recipe, read_picture(recipe.init_image))
+    return recipe.but(
+        scheduler=scheduler, width=recipe.width or width, height=recipe.height or height, denoising_strength=strength
+    )
+
+
+def passes(recipe: Recipe) -> list[Recipe]:
+    """The passes of a settled recipe. The second one of a hires fix begins with what the first one ended with."""
+    first = recipe.but(hr_scale=1)
+    if recipe.hr_scale == 1:
+        return [first]
+    assert recipe.width is not None and recipe.height is not None
+    width, height = (round(side * recipe.hr_scale / 8) * 8 for side in (recipe.width, recipe.height))
+    sampler = recipe.hr_sampler or recipe.sampler
+    scheduler = recipe.hr_scheduler or (recipe.scheduler if recipe.hr_sampler is None else SAMPLERS[sampler].scheduler)
+    second = first.but(
+        width=width, height=height, steps=recipe.hr_steps or recipe.steps, sampler=sampler,
+        scheduler=scheduler or recipe.scheduler, denoising_strength=recipe.hr_denoising_strength,
+        inpainting_fill="original",
+        prompt=recipe.prompt if recipe.hr_prompt is None else recipe.hr_prompt,
+        negative_prompt=recipe.negative_prompt if recipe.hr_negative_prompt is None else recipe.hr_negative_prompt,
+        cfg_scale=recipe.cfg_scale if recipe.hr_cfg_scale is None else recipe.hr_cfg_scale,
+    )  # fmt: skip
+    return [first, second]

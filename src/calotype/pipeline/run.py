@@ -1,0 +1,171 @@
+"""The run: pass after pass, state after state, and the picture at the end."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from calotype.diffusion import driver
+from calotype.diffusion.driver import DenoiserAt, Moment
+from calotype.diffusion.guidance import guided
+from calotype.diffusion.ladder import ladder
+from calotype.diffusion.samplers import SAMPLERS, Denoiser, SamplerState
+from calotype.errors import CalotypeError
+from calotype.imaging.picture import Picture
+from calotype.imaging.pixels import to_image
+from calotype.imaging.reading import fingerprint, read_mask, read_picture
+from calotype.model import Model
+from calotype.pipeline.guides import guide_at
+from calotype.pipeline.passes import passes, settle
+from calotype.pipeline.scene import Scene
+from calotype.pipeline.words import asked_at
+from calotype.recipe import Recipe, Record
+
+
+@dataclass(frozen=True, eq=False)
+class RunState:
+    """Where a run is: in which pass, and there in which state. All that the rest depends on, beside the recipe."""
+
+    passage: int
+    state: SamplerState
+
+    @property
+    def index(self) -> int:
+        """How many steps of the pass are done."""
+        return self.state.index
+
+    @property
+    def x(self) -> Float[Tensor, "1 c h w"]:
+        """The noisy latent in sigma coordinates."""
+        return self.state.x
+
+    @property
+    def x0(self) -> Float[Tensor, "1 c h w"]:
+        """The latest prediction of the clean latent: the preview."""
+        return self.state.x0
+
+
+@torch.inference_mode()
+def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Iterator[RunState]:
+    """The states of sampling, one after each step of each pass; onwards from a saved ``state``.
+
+    A picture is sampled alone, whatever is made beside it: it depends on the model and the recipe only. Its prompt and
+    its negative prompt go through the U-Net together. The only state of a pass of strength 0 is its beginning.
+    """
+    recipe = settle(model, recipe)
+    parts = passes(recipe)
+    begun = state.passage if state else 0
+    with _memory_errors_told(recipe):
+        for number, part in enumerate(parts[begun:], begun):
+            scene, sigmas = Scene(model, part), _sigmas(model, part)
+            if state and state.passage == number:
+                start: SamplerState | None = state.state
+            else:
+                x = _first(scene, float(sigmas[0]), _latent(model, parts[number - 1], state) if state else None)
+                start = None if x is None else SamplerState(x, x)
+            for current in _sampled(scene, sigmas, start, sum(before.steps for before in parts[:number])):
+                state = RunState(number, current)
+                yield state
+
+
+@torch.inference_mode()
+def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture:
+    """Go through the ``states`` of ``recipe`` and make the last one visible."""
+    recipe = settle(model, recipe)
+    digests, last = [], None
+    for last in states:
+        digests.append(digest(last.x))
+    if last is None:
+        raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
+    part = passes(recipe)[last.passage]
+    scene = Scene(model, part)
+    with _memory_errors_told(recipe):
+        image = to_image(scene.decode(_latent(model, part, last)))
+    return Picture.of(scene.canvas.finish(image) if scene.canvas else image, _record(model, recipe, digests))
+
+
+def digest(x: Tensor) -> str:
+    """The first 16 hex digits of the sha256 of a tensor's numbers in float32."""
+    return hashlib.sha256(x.to("cpu", torch.float32).contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+def _sampled(
+    scene: Scene, sigmas: Float[Tensor, "levels"], start: SamplerState | None, passed: int
+) -> Iterable[SamplerState]:
+    if len(sigmas) == 1:
+        return [start] if start and start.index == 0 else []
+    sampler = SAMPLERS[scene.part.sampler]
+    return driver.sample(sampler, _denoiser_at(scene, passed), sigmas, scene.noise, state=start)
+
+
+def _denoiser_at(scene: Scene, passed: int) -> DenoiserAt:
+    """Words, guides and scene, each bound to the moment, around one prediction."""
+    model, part = scene.model, scene.part
+    asked, guide = asked_at(model, part, passed), guide_at(part, model.parameterization, always=model.edits)
+    predict = scene.predict()
+
+    def denoiser_at(moment: Moment) -> Denoiser:
+        positive, negative = asked(moment)
+        shown = [(scene.shown(condition), weight) for condition, weight in positive]
+        without = scene.shown(negative)
+        return scene.behind(guided(predict, shown, without, guide(moment)), predict, without)
+
+    return denoiser_at
+
+
+def _first(scene: Scene, sigma: float, previous: Tensor | None) -> Tensor | None:
+    return scene.start(sigma) if previous is None else scene.enlarge(previous, sigma)
+
+
+def _latent(model: Model, part: Recipe, state: RunState) -> Tensor:
+    return driver.latent(state.x, float(_sigmas(model, part)[-1]))
+
+
+def _sigmas(model: Model, part: Recipe) -> Float[Tensor, "levels"]:
+    """The pass's noise levels: the last ones where it changes a picture, and only the end at strength 0."""
+    sigmas = ladder(SAMPLERS[part.sampler], model.schedule, part.steps, part.scheduler)
+    strength = part.denoising_strength
+    if strength is None:
+        return sigmas
+    if part.strength_convention == "diffusers":
+        run = int(strength * part.steps)
+    else:
+        run = int(min(strength, 0.999) * part.steps) + 1 if strength else 0
+    return sigmas[part.steps - run :]
+
+
+def _record(model: Model, recipe: Recipe, digests: list[str]) -> Record:
+    inputs = {}
+    if recipe.init_image:
+        inputs["init_image"] = fingerprint(read_picture(recipe.init_image))
+    if recipe.mask:
+        inputs["mask"] = fingerprint(read_mask(recipe.mask))
+    return Record(
+        recipe=recipe,
+        model=model.config.name,
+        model_hash=model.hash,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device),
+        threads=torch.get_num_threads(),
+        noise="cpu",
+        versions={"calotype": version("calotype"), "torch": torch.__version__},
+        inputs=inputs,
+        digests=tuple(digests),
+    )
+
+
+@contextmanager
+def _memory_errors_told(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch has a type of its own for GPUs only
+        if "memory" not in str(error) and not isinstance(error, MemoryError):
+            raise
+        raise CalotypeError(
+            f"there is not enough memory for a picture of {recipe.width}x{recipe.height}: choose a smaller size."
+        ) from error

@@ -1,0 +1,173 @@
+"""What a pass begins with and paints on: pictures as latents."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from calotype.diffusion.guidance import Predict, towards_picture
+from calotype.diffusion.masking import masked
+from calotype.diffusion.noise import Noise, SeededNoise
+from calotype.diffusion.samplers import Denoiser
+from calotype.diffusion.variation import Variation
+from calotype.diffusion.windows import Window, blended, windowed, windows
+from calotype.errors import CalotypeError
+from calotype.imaging.canvas import Canvas, canvas
+from calotype.imaging.pixels import to_image, to_pixels
+from calotype.imaging.reading import read_mask, read_picture
+from calotype.imaging.upscaling import enlarged
+from calotype.model import Model
+from calotype.recipe import Recipe
+from calotype.text.conditions import Conditions
+
+_GREY = (128, 128, 128)
+"""What an inpainting model is shown where the mask is, and where there is no picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One pass's place: size, noise, and the picture it changes, if any."""
+
+    model: Model
+    part: Recipe
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        assert self.part.width is not None and self.part.height is not None, "the recipe is settled"
+        return self.part.width, self.part.height
+
+    @cached_property
+    def canvas(self) -> Canvas | None:
+        """What is painted on; None where the picture comes from nothing."""
+        if self.part.init_image is None:
+            if self.part.mask or any(self.part.outpaint):
+                raise CalotypeError("there is a mask or a border, but no picture to paint on: give init_image.")
+            return None
+        mask = None if self.part.mask is None else read_mask(self.part.mask)
+        return canvas(self.part, read_picture(self.part.init_image), mask)
+
+    @cached_property
+    def noise(self) -> Noise:
+        """All the randomness of the pass."""
+        noise = self._noise(self.part.seed)
+        if not self.part.subseed_strength:
+            return noise
+        return Variation(noise, self._noise(self.part.subseed), self.part.subseed_strength)
+
+    @cached_property
+    def known(self) -> Float[Tensor, "1 c h w"]:
+        """The canvas's picture as a latent."""
+        assert self.canvas is not None
+        return self.encode(self.canvas.image)
+
+    @cached_property
+    def mask(self) -> Float[Tensor, "1 1 h w"]:
+        """The canvas's mask over the latent: 1 where to paint, 0 where to keep."""
+        assert self.canvas is not None and self.canvas.mask is not None
+        small = self.canvas.mask.resize(self._latent_shape[:1:-1], Image.Resampling.BOX)
+        if self.part.mask_round:
+            small = small.point(lambda level: 255 if level > 127 else 0)
+        return to_pixels(small).to(self.model.device, self.model.dtype) / 2 + 0.5
+
+    def start(self, sigma: float) -> Float[Tensor, "1 c h w"] | None:
+        """The picture's latent with noise of level ``sigma``; None where the pass begins with noise alone."""
+        if self.canvas is None:
+            return None
+        pure = self.model.edits or (self.canvas.mask and self.part.strength_convention == "diffusers")
+        if self.part.denoising_strength == 1 and pure:
+            return None
+        latent = self.known
+        if self.canvas.mask and self.part.inpainting_fill.startswith("latent"):
+            fill = self.noise.normal(0) if self.part.inpainting_fill == "latent noise" else torch.zeros_like(latent)
+            latent = latent * (1 - self.mask) + fill * self.mask
+        return self.noised(latent, sigma)
+
+    def enlarge(self, latent: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h2 w2"]:
+        """What the pass before ended with, at this one's size, with noise of level ``sigma``."""
+        scale = self.model.config.vae.downscale
+        larger = enlarged(
+            latent, self.size, self.part.hr_upscaler, lambda x: to_image(self.decode(x)), self.encode, scale
+        )
+        return self.noised(larger, sigma)
+
+    def noised(self, latent: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h w"]:
+        """The first draw of noise added."""
+        return latent + self.noise.normal(0) * sigma if sigma else latent
+
+    def shown(self, condition: Conditions) -> Conditions:
+        """The condition of a U-Net that also sees the picture, or what the mask leaves of it."""
+        return replace(condition, channels=self._channels)
+
+    def predict(self) -> Predict[Conditions]:
+        """The model's prediction, asked tile by tile where the recipe says so."""
+        if self.part.tile_size is None:
+            return self.model.predict
+
+        def crop(condition: Conditions, window: Window) -> Conditions:
+            shown = condition.channels
+            return condition if shown is None else replace(condition, channels=window.of(shown))
+
+        return windowed(self.model.predict, crop, *self._tile)
+
+    def behind(self, denoiser: Denoiser, predict: Predict[Conditions], negative: Conditions) -> Denoiser:
+        """The denoiser that keeps to the picture: as strongly as an editing model is told, or outside the mask."""
+        if self.model.edits and negative.channels is not None:
+            nothing = replace(negative, channels=torch.zeros_like(negative.channels))
+            return towards_picture(denoiser, predict, nothing, self.part.image_cfg_scale)
+        if self.canvas and self.canvas.mask and not self.model.extra_channels:
+            return masked(denoiser, self.mask, self.known)
+        return denoiser
+
+    def encode(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
+        """A picture as a latent, tile by tile where the recipe says so."""
+        pixels = to_pixels(image).to(self.model.device, self.model.dtype)
+        if self.part.tile_size is None:
+            return self.model.encode(pixels)
+        scale = self.model.config.vae.downscale
+        parts = windows(image.height // scale, image.width // scale, *self._tile)
+        return blended(lambda window: self.model.encode(window.times(scale).of(pixels)), parts)
+
+    def decode(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 3 h8 w8"]:
+        """A latent as a picture, tile by tile where the recipe says so."""
+        if self.part.tile_size is None:
+            return self.model.decode(latent)
+        height, width = latent.shape[-2:]
+        parts = windows(height, width, *self._tile)
+        return blended(lambda window: self.model.decode(window.of(latent)), parts, self.model.config.vae.downscale)
+
+    @cached_property
+    def _channels(self) -> Float[Tensor, "1 k h w"] | None:
+        extra, latents = self.model.extra_channels, self.model.config.vae.latent_channels
+        if not extra:
+            return None
+        if self.model.edits:
+            if self.canvas is None:
+                raise CalotypeError(f"the model {self.model.config.name} edits pictures: give it one with init_image.")
+            return self.known / self.model.config.vae.scaling_factor  # arXiv 2211.09800's code leaves it out
+        if extra != latents + 1:
+            raise CalotypeError(f"the model {self.model.config.name} takes {extra} channels of unknown meaning.")
+        hole = self.canvas.mask if self.canvas and self.canvas.mask else Image.new("L", self.size, 255)
+        hole = hole.point(lambda level: 255 if level > 127 else 0)
+        grey = Image.new("RGB", self.size, _GREY)
+        seen = Image.composite(grey, self.canvas.image if self.canvas else grey, hole)
+        small = hole.resize(self._latent_shape[:1:-1], Image.Resampling.NEAREST)
+        latent = self.encode(seen)
+        return torch.cat([to_pixels(small).to(latent) / 2 + 0.5, latent], dim=1)
+
+    @property
+    def _tile(self) -> tuple[int, int]:
+        scale = self.model.config.vae.downscale
+        return (self.part.tile_size or 0) // scale, self.part.tile_overlap // scale
+
+    @property
+    def _latent_shape(self) -> tuple[int, int, int, int]:
+        width, height = self.size
+        scale = self.model.config.vae.downscale
+        return (1, self.model.config.vae.latent_channels, height // scale, width // scale)
+
+    def _noise(self, seed: int) -> SeededNoise:
+        return SeededNoise(seed, self._latent_shape, self.model.device, self.model.dtype)
