@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from calotype.diffusion import philox
+
 _LOWEST, _HIGHEST = 2.0**-12, 2.0**13
 """Noise levels between which Brownian motion is known; every schedule's sigmas above 0 lie inside."""
 _HALVINGS = 20
@@ -30,8 +32,8 @@ class Noise(Protocol):
 class SeededNoise:
     """The noise of one picture: made on the CPU in float32, so that it is the same for every device.
 
-    `normal(k)` is the (k + 1)-th torch.randn(shape) of a CPU generator with this seed, which is what diffusers draws
-    with a generator per picture and A1111 in its CPU mode.
+    `normal(k)` is the (k + 1)-th torch.randn(shape) of a generator with this seed: torch's for CPUs, which is what
+    diffusers draws with a generator per picture and A1111 in its CPU mode.
 
     `brownian(a, b)` is (W(b) - W(a)) / sqrt(|b - a|) for a Brownian motion W over the noise level that depends on the
     seed alone: not on the ladder, the order of questions, or other pictures. W is a virtual tree (arXiv 2001.01328,
@@ -85,3 +87,30 @@ class SeededNoise:
         key = hashlib.blake2b(struct.pack("<Qd", self.seed, level), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(key, "little"))
         return torch.randn(self.shape, generator=generator, dtype=torch.float32).double()
+
+
+class PhiloxNoise(SeededNoise):
+    """The same with the normal draws of torch's generator for NVIDIA's GPUs, on any machine: A1111's "GPU" and "NV"."""
+
+    def normal(self, draw: int) -> Tensor:
+        """Draw number `draw` (from 0), of `shape`."""
+        return philox.randn(self.seed, draw, self.shape).to(self.device, self.dtype)
+
+
+NOISES = {"cpu": SeededNoise, "philox": PhiloxNoise}
+"""The kinds of noise by name."""
+
+
+class Delayed:
+    """Noise whose draws after the first are another's from its beginning, as A1111's eta noise seed delta has them."""
+
+    def __init__(self, first: Noise, later: Noise) -> None:
+        self.first, self.later = first, later
+
+    def normal(self, draw: int) -> Tensor:
+        """Draw number `draw`, from 0."""
+        return self.later.normal(draw - 1) if draw else self.first.normal(0)
+
+    def brownian(self, a: float, b: float) -> Tensor:
+        """The increment of the first one's Brownian motion: the delta does not touch it."""
+        return self.first.brownian(a, b)
