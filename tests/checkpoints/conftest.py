@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def written(tmp_path: Path, config: ModelConfig, vocabulary: dict[str, str]) -> 
     return Written(tmp_path / "tiny", config, networks)
 
 
-# Every family as small as its layout allows: 32 groups of channels, heads of 64, and 256 numbers for each of SDXL's sizes.
+# Every family as small as its layout allows: 32 groups of channels, heads of 64, 256 numbers for each of SDXL's sizes.
 _CLIP = TextConfig(vocab_size=514, hidden_size=64, intermediate_size=48, num_layers=2, num_heads=1)
 _OPENCLIP = replace(_CLIP, activation="gelu")
 _XL_CLIP = replace(_CLIP, skip=1, final_norm=False)
@@ -96,6 +97,11 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(params=FAMILIES)
-def family(request: pytest.FixtureRequest) -> ModelConfig:
-    return FAMILIES[request.param]
+@pytest.fixture(scope="session")
+def families() -> dict[str, ModelConfig]:
+    return FAMILIES
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[[ModelConfig], Networks]:
+    return made

@@ -26,6 +26,10 @@ def read_ckpt(path: Path) -> TensorFile:
             legacy = file.read(len(LEGACY_MAGIC)) == LEGACY_MAGIC
         content, storages = (_read_legacy if legacy else _read_zip)(path)
         weights, metadata = _state(path, content, storages)
+    except pickles.Program as error:
+        raise CalotypeError(
+            f"{path} holds a program, not only weights: {error}. Nothing of it was run; do not trust its source."
+        ) from error
     except (pickles.Unreadable, BadZip, UnicodeDecodeError) as error:
         raise CalotypeError(f"{path} is damaged: {error}. Fetch it again.") from error
     except OSError as error:

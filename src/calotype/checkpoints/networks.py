@@ -98,6 +98,12 @@ def predicts_v(unet: UNet) -> bool:
     return bool(torch.corrcoef(both)[0, 1] < 0.5)
 
 
+def blank(kind: Callable[[_Config], _Network], config: _Config) -> _Network:
+    """A network on ``meta``: all its shapes, and no numbers."""
+    with _NoInitialisers(), torch.device("meta"):
+        return kind(config)
+
+
 class _NoInitialisers(TorchFunctionMode):
     """Leaves new parameters as they are: on ``meta`` torch would import its compiler to fill nothing, for a second."""
 
@@ -149,8 +155,7 @@ def _filled(
     dtype: torch.dtype,
     device: torch.device | str,
 ) -> _Network:
-    with _NoInitialisers(), torch.device("meta"):
-        network = kind(config)
+    network = blank(kind, config)
     state = network.state_dict()
     wanted = {source.theirs(key): key for key in state}
     _complain(source, "lacks", wanted.keys() - source.weights.keys())

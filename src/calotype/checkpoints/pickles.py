@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from calotype.errors import CalotypeError
-
 
 @dataclass(frozen=True)
 class Name:
@@ -56,6 +54,10 @@ class Tensor:
 
 class Unreadable(ValueError):
     """The pickle is cut short, damaged, or not one."""
+
+
+class Program(ValueError):
+    """The pickle would do what no file of weights needs done."""
 
 
 _STORAGES = {
@@ -102,7 +104,7 @@ def read_pickle(stream: BytesIO) -> tuple[Any, dict[str, Storage]]:
     """The value of the pickle at the stream's position, which moves behind it; and the storages it refers to, by key.
 
     The value consists of plain values, tensors and placeholders; of a dictionary, the items named by texts are kept.
-    Raises CalotypeError naming what the pickle would run, and Unreadable.
+    Raises Program naming what the pickle would run, and Unreadable.
     """
     machine = _Machine()
     try:
@@ -110,7 +112,7 @@ def read_pickle(stream: BytesIO) -> tuple[Any, dict[str, Storage]]:
             machine.do(opcode.name, argument)
         return machine.stack.pop(), machine.storages
     except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        if isinstance(error, (CalotypeError, Unreadable)):
+        if isinstance(error, (Program, Unreadable)):
             raise
         raise Unreadable(f"its pickle is not whole ({error})") from error
 
@@ -152,7 +154,7 @@ class _Machine:
             self.items()
             self.stack.append(_call(_named(module, name), ()))
         elif opcode not in ("PROTO", "FRAME", "STOP"):
-            raise CalotypeError(f"a pickle in the file uses {opcode}, which no file of weights needs: do not trust it.")
+            raise Program(f"it uses {opcode}, which no file of weights needs")
 
     def items(self) -> list[Any]:
         """What lies above the last mark, which goes away."""
@@ -271,10 +273,7 @@ def _named(module: Any, name: Any) -> Name:
     storage = name in _STORAGES and module in ("torch", "torch.cuda", "torch.storage")
     if storage or str(found) in _CALLS or str(found) in _INERT or module.partition(".")[0] in _INERT_MODULES:
         return found
-    raise CalotypeError(
-        f"the file holds a program, not only weights: it would import {str(found)[:80]!r}. Nothing of it was run; "
-        "do not trust where it came from."
-    )
+    raise Program(f"it would import {str(found)[:80]!r}")
 
 
 def _call(function: Any, arguments: Any) -> Any:
@@ -308,7 +307,8 @@ def _view(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any) -> Te
     if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise TypeError("makes a tensor of what is no storage")
     numbers = (offset, *shape, *strides)
-    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers) or len(shape) > 8:
+    fits = len(shape) == len(strides) <= 8
+    if not fits or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
         raise TypeError("makes a tensor of no shape")
     own = storage.dtype if dtype is None else _DTYPES[dtype.name]
     return Tensor(storage, own, offset, shape, strides)

@@ -49,8 +49,8 @@ def read_zip(path: Path) -> dict[str, Member]:
         members: dict[str, Member] = {}
         end = 0
         for entry in sorted(listed, key=lambda entry: entry.header):
-            if entry.header < end:
-                raise BadZip(f"{entry.name!r} overlaps another member")
+            if not end <= entry.header < start:
+                raise BadZip(f"{entry.name!r} overlaps another member or the directory")
             member = _member(file, entry)
             end = member.start + member.size
             if end > start:
@@ -73,7 +73,7 @@ def _find_directory(file: BinaryIO, size: int) -> tuple[int, int]:
     if _FULL not in (length, start) and count != 0xFFFF:
         return start, length
     locator = tail[max(0, place - 20) : place]
-    if locator[:4] != _LOCATOR64:
+    if locator[:4] != _LOCATOR64 or len(locator) < 20:
         return start, length
     file.seek(min(struct.unpack("<Q", locator[8:16])[0], size))
     record = file.read(56)
