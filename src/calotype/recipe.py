@@ -25,6 +25,13 @@ Border = Annotated[int, Field(ge=0, le=4096)]
 Seed = Annotated[int, BeforeValidator(_drawn), Field(ge=0, le=MAX_SEED)]
 
 
+_A1111_RNG = {"cpu": "cpu", "gpu": "philox", "nv": "philox"}
+
+
+def _rng(name: Any) -> Any:
+    return _A1111_RNG.get(name.casefold(), name) if isinstance(name, str) else name
+
+
 def _named(fields: dict[str, Any], sampler: str, scheduler: str) -> dict[str, str]:
     named = {key: fields[key] for key in (sampler, scheduler) if isinstance(fields.get(key), str)}
     if sampler in named:
@@ -75,6 +82,21 @@ class Recipe(_Value):
     width: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, the model's own size")
     height: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, the model's own size")
 
+    # Choices that some samplers leave, and where the noise comes from.
+    eta: float | None = Field(
+        None, ge=0, le=10, description="a number from 0, no fresh noise, to 10; without it, the sampler's own"
+    )
+    s_churn: float | None = Field(
+        None, ge=0, le=1000, description="a number from 0 to 1000: how much noise Euler, Heun and DPM2 stir in"
+    )
+    s_noise: float | None = Field(None, ge=0, le=10, description="a number from 0 to 10: the size of that noise")
+    rng: Annotated[Literal["cpu", "philox"], BeforeValidator(_rng)] = Field(
+        "cpu", description="cpu (torch's, A1111's CPU) or philox (A1111's GPU and NV): whose random numbers"
+    )
+    eta_noise_seed_delta: int = Field(
+        0, ge=0, le=MAX_SEED, description="a whole number: what the seed grows by after the first noise (A1111's ENSD)"
+    )
+
     # How words are read.
     clip_skip: int = Field(
         1, ge=1, le=12, description="a whole number from 1 to 12; 1 is the text encoder's usual layer"
@@ -105,6 +127,12 @@ class Recipe(_Value):
     # Another picture near this one.
     subseed: Seed = Field(0, description="the seed of the variation")
     subseed_strength: Share = Field(0.0, description="a number from 0 to 1: how far to go towards the subseed's noise")
+    seed_resize_from_w: Side | None = Field(
+        None, description="a multiple of 8 from 16 to 4096: keep the middle of the noise that this width has"
+    )
+    seed_resize_from_h: Side | None = Field(
+        None, description="a multiple of 8 from 16 to 4096: keep the middle of the noise that this height has"
+    )
 
     # A picture to begin with. Pictures are file names, or data: URLs that hold them.
     init_image: str | None = Field(None, description="a picture to begin with")
@@ -166,12 +194,16 @@ class Record(_Value):
     device: str
     threads: int
     noise: str
-    """Where the noise came from: "cpu" is torch's CPU generator."""
+    """Whose random numbers: "cpu" is torch's CPU generator, "philox" that of NVIDIA's GPUs."""
+    cpu: str = ""
+    """The processor's kind and the widest instructions that torch uses of it."""
     versions: dict[str, str]
     inputs: dict[str, str] = {}
     """sha256 of each picture it began with, by the recipe's field: of the pixels as they were read."""
     digests: tuple[str, ...]
     """The first 16 hex digits of sha256 of each step's latent."""
+    pixels: str = ""
+    """sha256 of the picture's size and pixels."""
 
 
 def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:

@@ -115,6 +115,19 @@ def test_k_diffusions_samplers(reference, name, function, theirs, ours, config, 
     torch.testing.assert_close(last.x, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("churn", [{"s_churn": 2.0}, {"s_churn": 100.0, "s_noise": 1.007}])
+@pytest.mark.parametrize(
+    ("name", "function"), [("Euler", "sample_euler"), ("Heun", "sample_heun"), ("DPM2", "sample_dpm_2")]
+)
+def test_churn(reference, monkeypatch, name, function, churn):
+    noise, draws = SeededNoise(5, SHAPE, dtype=torch.float64), iter(range(1, 1000))
+    monkeypatch.setattr(torch, "randn_like", lambda x: noise.normal(next(draws)))
+    sigmas = SCHEDULERS["karras"](Schedule.of(configs.SD15.schedule), 9)
+    last, expected = both(reference, name, function, sigmas, None, churn, churn)
+    assert last.draws == next(draws) == 10
+    torch.testing.assert_close(last.x, expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("eta", [0.0, 0.6])
 @pytest.mark.parametrize("steps", [2, 3, 4, 11, 21])
 @pytest.mark.parametrize("config", [configs.SD15, configs.EMBEDDED], ids=lambda config: config.name)

@@ -1,6 +1,7 @@
 """The run: pass after pass, state after state, and the picture at the end."""
 
 import hashlib
+import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,11 @@ def _sampled(
     if len(sigmas) == 1:
         return [start] if start and start.index == 0 else []
     sampler = SAMPLERS[scene.part.sampler]
-    return driver.sample(sampler, _denoiser_at(scene, passed), sigmas, scene.noise, state=start)
+    part, model = scene.part, scene.model
+    chosen = {"eta": part.eta, "s_churn": part.s_churn, "s_noise": part.s_noise}
+    options = {name: value for name, value in chosen.items() if value is not None}
+    denoiser_at = _denoiser_at(scene, passed)
+    return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **options)
 
 
 def _denoiser_at(scene: Scene, passed: int) -> DenoiserAt:
@@ -152,7 +157,8 @@ def _record(model: Model, recipe: Recipe, digests: list[str]) -> Record:
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
         threads=torch.get_num_threads(),
-        noise="cpu",
+        noise=recipe.rng,
+        cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         versions={"calotype": version("calotype"), "torch": torch.__version__},
         inputs=inputs,
         digests=tuple(digests),

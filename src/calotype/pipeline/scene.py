@@ -10,9 +10,9 @@ from torch import Tensor
 
 from calotype.diffusion.guidance import Predict, towards_picture
 from calotype.diffusion.masking import masked
-from calotype.diffusion.noise import Noise, SeededNoise
+from calotype.diffusion.noise import NOISES, Delayed, Noise
 from calotype.diffusion.samplers import Denoiser
-from calotype.diffusion.variation import Variation
+from calotype.diffusion.variation import Centred, Variation
 from calotype.diffusion.windows import Window, blended, windowed, windows
 from calotype.errors import CalotypeError
 from calotype.imaging.canvas import Canvas, canvas
@@ -22,9 +22,6 @@ from calotype.imaging.upscaling import enlarged
 from calotype.model import Model
 from calotype.recipe import Recipe
 from calotype.text.conditions import Conditions
-
-_GREY = (128, 128, 128)
-"""What an inpainting model is shown where the mask is, and where there is no picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +50,17 @@ class Scene:
     @cached_property
     def noise(self) -> Noise:
         """All the randomness of the pass."""
-        noise = self._noise(self.part.seed)
-        if not self.part.subseed_strength:
-            return noise
-        return Variation(noise, self._noise(self.part.subseed), self.part.subseed_strength)
+        part, shape = self.part, self._latent_shape
+        noise: Noise = self._noise(part.seed, shape)
+        if part.seed_resize_from_w and part.seed_resize_from_h:
+            scale = self.model.config.vae.downscale
+            small = (*shape[:2], part.seed_resize_from_h // scale, part.seed_resize_from_w // scale)
+            noise = Centred(noise, self._varied(small))
+        else:
+            noise = self._varied(shape)
+        if part.eta_noise_seed_delta:
+            return Delayed(noise, self._noise((part.seed + part.eta_noise_seed_delta) % 2**64, shape))
+        return noise
 
     @cached_property
     def known(self) -> Float[Tensor, "1 c h w"]:
@@ -124,12 +128,7 @@ class Scene:
 
     def encode(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
         """A picture as a latent, tile by tile where the recipe says so."""
-        pixels = to_pixels(image).to(self.model.device, self.model.dtype)
-        if self.part.tile_size is None:
-            return self.model.encode(pixels)
-        scale = self.model.config.vae.downscale
-        parts = windows(image.height // scale, image.width // scale, *self._tile)
-        return blended(lambda window: self.model.encode(window.times(scale).of(pixels)), parts)
+        return self._encode(to_pixels(image))
 
     def decode(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 3 h8 w8"]:
         """A latent as a picture, tile by tile where the recipe says so."""
@@ -138,6 +137,13 @@ class Scene:
         height, width = latent.shape[-2:]
         parts = windows(height, width, *self._tile)
         return blended(lambda window: self.model.decode(window.of(latent)), parts, self.model.config.vae.downscale)
+
+    def _encode(self, pixels: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 c h8 w8"]:
+        if self.part.tile_size is None:
+            return self.model.encode(pixels)
+        scale = self.model.config.vae.downscale
+        parts = windows(pixels.shape[-2] // scale, pixels.shape[-1] // scale, *self._tile)
+        return blended(lambda window: self.model.encode(window.times(scale).of(pixels)), parts)
 
     @cached_property
     def _channels(self) -> Float[Tensor, "1 k h w"] | None:
@@ -152,11 +158,10 @@ class Scene:
             raise CalotypeError(f"the model {self.model.config.name} takes {extra} channels of unknown meaning.")
         hole = self.canvas.mask if self.canvas and self.canvas.mask else Image.new("L", self.size, 255)
         hole = hole.point(lambda level: 255 if level > 127 else 0)
-        grey = Image.new("RGB", self.size, _GREY)
-        seen = Image.composite(grey, self.canvas.image if self.canvas else grey, hole)
+        picture = self.canvas.image if self.canvas else Image.new("RGB", self.size)
+        left = self._encode(to_pixels(picture) * (to_pixels(hole) < 0))  # 0, a middle grey, stands for the unknown
         small = hole.resize(self._latent_shape[:1:-1], Image.Resampling.NEAREST)
-        latent = self.encode(seen)
-        return torch.cat([to_pixels(small).to(latent) / 2 + 0.5, latent], dim=1)
+        return torch.cat([to_pixels(small).to(left) / 2 + 0.5, left], dim=1)
 
     @property
     def _tile(self) -> tuple[int, int]:
@@ -169,5 +174,11 @@ class Scene:
         scale = self.model.config.vae.downscale
         return (1, self.model.config.vae.latent_channels, height // scale, width // scale)
 
-    def _noise(self, seed: int) -> SeededNoise:
-        return SeededNoise(seed, self._latent_shape, self.model.device, self.model.dtype)
+    def _varied(self, shape: tuple[int, ...]) -> Noise:
+        noise = self._noise(self.part.seed, shape)
+        if not self.part.subseed_strength:
+            return noise
+        return Variation(noise, self._noise(self.part.subseed, shape), self.part.subseed_strength)
+
+    def _noise(self, seed: int, shape: tuple[int, ...]) -> Noise:
+        return NOISES[self.part.rng](seed, shape, self.model.device, self.model.dtype)

@@ -1,13 +1,14 @@
 """Euler's method, Euler ancestral, and DDIM and DDPM, which are Euler ancestral seen from sigma coordinates."""
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, towards
+from calotype.diffusion.samplers.moves import CHURN, ancestral, churned, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
 def euler(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Algorithm 2 of arXiv 2206.00364 without churn: along the straight line through x and x0."""
-    sigma, following = plan.interval(state)
+    """Algorithm 2 of arXiv 2206.00364, first order: along the straight line through x and x0."""
+    _, following = plan.interval(state)
+    state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
     return state.after(towards(x0, state.x, following / sigma), x0)
 
@@ -25,7 +26,7 @@ def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerS
 
 ROWS = (
     Sampler(
-        "Euler", euler, "arXiv 2206.00364", order=1,
+        "Euler", euler, "arXiv 2206.00364", order=1, options=CHURN,
         aliases=("k_euler", "euler", "EulerDiscreteScheduler", "EDMEulerScheduler"),
         scheduler="normal",
         equals="k-diffusion sample_euler, diffusers EulerDiscreteScheduler",

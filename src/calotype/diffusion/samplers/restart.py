@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import CHURN
 from calotype.diffusion.samplers.runge_kutta import heun
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
 
@@ -51,7 +52,7 @@ def _karras(highest: float, lowest: float, count: int) -> list[float]:
 
 ROWS = (
     Sampler(
-        "Restart", restart, "arXiv 2306.14878", order=2, intervals=restart_intervals, noise="normal",
+        "Restart", restart, "arXiv 2306.14878", order=2, intervals=restart_intervals, noise="normal", options=CHURN,
         calls=lambda steps: 2 * steps - 1,
         aliases=("restart",),
         scheduler="karras",

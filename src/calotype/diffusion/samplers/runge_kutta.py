@@ -5,13 +5,14 @@ import math
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, towards
+from calotype.diffusion.samplers.moves import CHURN, ancestral, churned, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
 def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """Algorithm 1 of arXiv 2206.00364 (Algorithm 2 without churn): the mean of the slopes at both ends."""
-    sigma, following = plan.interval(state)
+    """Algorithm 2 of arXiv 2206.00364: the mean of the slopes at both ends."""
+    _, following = plan.interval(state)
+    state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
     x = towards(x0, state.x, following / sigma)
     if following > 0:
@@ -23,7 +24,8 @@ def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
 
 def dpm2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """The slope at the geometric mean of both levels: DPM-Solver-2 (arXiv 2206.00927) with a midpoint rule in sigma."""
-    sigma, following = plan.interval(state)
+    _, following = plan.interval(state)
+    state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
     return state.after(_by_midpoint(denoise, state, x0, sigma, following), x0)
 
@@ -49,13 +51,13 @@ def _by_midpoint(denoise: Denoiser, state: SamplerState, x0: Tensor, sigma: floa
 
 ROWS = (
     Sampler(
-        "Heun", heun, "arXiv 2206.00364", order=2, calls=lambda steps: 2 * steps - 1,
+        "Heun", heun, "arXiv 2206.00364", order=2, calls=lambda steps: 2 * steps - 1, options=CHURN,
         aliases=("k_heun", "heun", "HeunDiscreteScheduler"),
         scheduler="normal",
         equals="k-diffusion sample_heun, diffusers HeunDiscreteScheduler",
     ),
     Sampler(
-        "DPM2", dpm2, "arXiv 2206.00927", order=2, calls=lambda steps: 2 * steps - 1,
+        "DPM2", dpm2, "arXiv 2206.00927", order=2, calls=lambda steps: 2 * steps - 1, options=CHURN,
         aliases=("k_dpm_2", "dpm_2", "KDPM2DiscreteScheduler"),
         scheduler="karras", discards_penultimate=True,
         equals="k-diffusion sample_dpm_2",
