@@ -67,7 +67,7 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
             if state and state.passage == number:
                 start: SamplerState | None = state.state
             else:
-                x = _first(scene, float(sigmas[0]), _latent(model, parts[number - 1], state) if state else None)
+                x = _first(scene, float(sigmas[0]), _latent(Scene(model, parts[number - 1]), state) if state else None)
                 start = None if x is None else SamplerState(x, x)
             for current in _sampled(scene, sigmas, start, sum(before.steps for before in parts[:number])):
                 state = RunState(number, current)
@@ -83,10 +83,9 @@ def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture
         digests.append(digest(last.x))
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
-    part = passes(recipe)[last.passage]
-    scene = Scene(model, part)
+    scene = Scene(model, passes(recipe)[last.passage])
     with _memory_errors_told(recipe):
-        image = to_image(scene.decode(_latent(model, part, last)))
+        image = to_image(scene.decode(_latent(scene, last)))
     return Picture.of(scene.canvas.finish(image) if scene.canvas else image, _record(model, recipe, digests))
 
 
@@ -127,8 +126,8 @@ def _first(scene: Scene, sigma: float, previous: Tensor | None) -> Tensor | None
     return scene.start(sigma) if previous is None else scene.enlarge(previous, sigma)
 
 
-def _latent(model: Model, part: Recipe, state: RunState) -> Tensor:
-    return driver.latent(state.x, float(_sigmas(model, part)[-1]))
+def _latent(scene: Scene, state: RunState) -> Tensor:
+    return scene.kept(driver.latent(state.x, float(_sigmas(scene.model, scene.part)[-1])))
 
 
 def _sigmas(model: Model, part: Recipe) -> Float[Tensor, "levels"]:

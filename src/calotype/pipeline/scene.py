@@ -122,9 +122,11 @@ class Scene:
         if self.model.edits and negative.channels is not None:
             nothing = replace(negative, channels=torch.zeros_like(negative.channels))
             return towards_picture(denoiser, predict, nothing, self.part.image_cfg_scale)
-        if self.canvas and self.canvas.mask and not self.model.extra_channels:
-            return masked(denoiser, self.mask, self.known)
-        return denoiser
+        return masked(denoiser, self.mask, self.known) if self._blends else denoiser
+
+    def kept(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+        """The pass's last latent with what is outside the mask as it was, without any noise that is left."""
+        return self.known + (latent - self.known) * self.mask if self._blends else latent
 
     def encode(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
         """A picture as a latent, tile by tile where the recipe says so."""
@@ -162,6 +164,11 @@ class Scene:
         left = self._encode(to_pixels(picture) * (to_pixels(hole) < 0))  # 0, a middle grey, stands for the unknown
         small = hole.resize(self._latent_shape[:1:-1], Image.Resampling.NEAREST)
         return torch.cat([to_pixels(small).to(left) / 2 + 0.5, left], dim=1)
+
+    @property
+    def _blends(self) -> bool:
+        """Whether there is a mask that the network itself knows nothing of."""
+        return self.canvas is not None and self.canvas.mask is not None and not self.model.extra_channels
 
     @property
     def _tile(self) -> tuple[int, int]:
