@@ -34,6 +34,8 @@ class RunState:
 
     passage: int
     state: SamplerState
+    digests: tuple[str, ...] = ()
+    """The digest of each step's latent so far."""
 
     @property
     def index(self) -> int:
@@ -70,7 +72,8 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
                 x = _first(scene, float(sigmas[0]), _latent(Scene(model, parts[number - 1]), state) if state else None)
                 start = None if x is None else SamplerState(x, x)
             for current in _sampled(scene, sigmas, start, sum(before.steps for before in parts[:number])):
-                state = RunState(number, current)
+                digests = state.digests if state else ()
+                state = RunState(number, current, (*digests, digest(current.x)))
                 yield state
 
 
@@ -78,15 +81,16 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
 def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture:
     """Go through the ``states`` of ``recipe`` and make the last one visible."""
     recipe = settle(model, recipe)
-    digests, last = [], None
-    for last in states:
-        digests.append(digest(last.x))
+    last = None
+    for last in states:  # noqa: B007 - the last one is what is wanted
+        pass
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
     scene = Scene(model, passes(recipe)[last.passage])
     with _memory_errors_told(recipe):
         image = to_image(scene.decode(_latent(scene, last)))
-    return Picture.of(scene.canvas.finish(image) if scene.canvas else image, _record(model, recipe, digests))
+    image = scene.canvas.finish(image) if scene.canvas else image
+    return Picture.of(image, record(model, recipe, last).but(pixels=fingerprint(image)))
 
 
 def digest(x: Tensor) -> str:
@@ -143,7 +147,8 @@ def _sigmas(model: Model, part: Recipe) -> Float[Tensor, "levels"]:
     return sigmas[part.steps - run :]
 
 
-def _record(model: Model, recipe: Recipe, digests: list[str]) -> Record:
+def record(model: Model, recipe: Recipe, state: RunState) -> Record:
+    """All that the run of a settled recipe depends on, here and now, as far as ``state``."""
     inputs = {}
     if recipe.init_image:
         inputs["init_image"] = fingerprint(read_picture(recipe.init_image))
@@ -160,7 +165,7 @@ def _record(model: Model, recipe: Recipe, digests: list[str]) -> Record:
         cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         versions={"calotype": version("calotype"), "torch": torch.__version__},
         inputs=inputs,
-        digests=tuple(digests),
+        digests=state.digests,
     )
 
 

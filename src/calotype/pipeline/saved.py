@@ -1,0 +1,125 @@
+"""A run on disk: a small file between two steps, from which any process goes on to the same bytes."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from calotype.diffusion.samplers import SamplerState
+from calotype.errors import CalotypeError
+from calotype.files import written_whole
+from calotype.imaging.comparison import differences
+from calotype.model import Model
+from calotype.pipeline.passes import settle
+from calotype.pipeline.run import RunState, record
+from calotype.recipe import Recipe, Record
+
+VERSION = 1
+_KEY = "calotype_run"
+_MEMORY = "memory."
+
+
+@dataclass(frozen=True, eq=False)
+class SavedRun:
+    """A run that was cut: its record as far as it came, its state, and where its model and its picture belong."""
+
+    record: Record
+    state: RunState
+    model: str
+    """The model's folder or file; empty for the embedded one."""
+    output: str
+    """The picture it was to become."""
+
+    def check(self, model: Model) -> list[str]:
+        """What is different here and may change the rest's last bits, as lines for a person.
+
+        Raises CalotypeError for another model, or another picture to begin with: the rest would belong to neither.
+        """
+        now = record(model, self.record.recipe, self.state)
+        if now.model_hash != self.record.model_hash:
+            raise CalotypeError(
+                f"the run was begun with another model: {self.record.model}, sha256 {self.record.model_hash[:10]}, "
+                f"not {now.model_hash[:10]}. Give that one with --model."
+            )
+        changed = [name for name in self.record.inputs if now.inputs.get(name) != self.record.inputs[name]]
+        if changed:
+            raise CalotypeError(f"the {changed[0]} of the run has other pixels by now: put the earlier one back.")
+        return differences(self.record, now)
+
+
+def save_run(path: Path, model: Model, recipe: Recipe, state: RunState, output: Path) -> None:
+    """Write the run of ``recipe`` at ``state``. Raises CalotypeError when it cannot be written."""
+    sampler = state.state
+    tensors = {"x": sampler.x, "x0": sampler.x0}
+    tensors |= {_MEMORY + name: tensor for name, tensor in sampler.memory.items()}
+    tensors = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    values = {
+        "version": VERSION,
+        "record": record(model, settle(model, recipe), state).model_dump(mode="json"),
+        "passage": state.passage,
+        "counters": [sampler.index, sampler.calls, sampler.draws],
+        "sha256": _sha256(tensors),
+        "model": str(model.files[0].absolute()) if model.files and model.config.name != "embedded" else "",
+        "output": str(output.absolute()),
+    }
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, {_KEY: json.dumps(values)})
+
+
+def read_run(path: Path, device: str = "cpu") -> SavedRun:
+    """The run in a file, its state on ``device``.
+
+    Raises CalotypeError for a file that is missing, cut short, damaged or of another version.
+    """
+    if not path.is_file():
+        raise CalotypeError(f"there is no run {path}: check the name.")
+    try:
+        with safe_open(path, "pt", device) as file:
+            text = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CalotypeError(
+            f"cannot read the run {path}: it is cut short or damaged. Begin the picture anew."
+        ) from error
+    if text is None:
+        raise CalotypeError(f"{path} is no run of Calotype's: give a file that --save-state-every wrote.")
+    try:
+        return _unpacked(json.loads(text), tensors, path)
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, CalotypeError):
+            raise
+        raise CalotypeError(f"the run {path} is damaged: begin the picture anew.") from error
+
+
+def _unpacked(values: dict[str, object], tensors: dict[str, Tensor], path: Path) -> SavedRun:
+    if values["version"] != VERSION:
+        raise CalotypeError(
+            f"the run {path} is of version {values['version']}, this Calotype reads version {VERSION}: "
+            "go on with the Calotype that wrote it, or begin the picture anew."
+        )
+    if values["sha256"] != _sha256(tensors):
+        raise CalotypeError(f"the run {path} is damaged: its numbers are not those it was saved with.")
+    saved, counters = values["record"], values["counters"]
+    if not (isinstance(saved, dict) and isinstance(counters, list) and isinstance(values["passage"], int)):
+        raise TypeError("not the shape of a run")
+    memory = {name.removeprefix(_MEMORY): tensor for name, tensor in tensors.items() if name.startswith(_MEMORY)}
+    index, calls, draws = (int(count) for count in counters)
+    done = Record(**saved)
+    state = RunState(
+        values["passage"], SamplerState(tensors["x"], tensors["x0"], index, calls, draws, memory), done.digests
+    )
+    return SavedRun(done, state, str(values["model"]), str(values["output"]))
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        total.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
