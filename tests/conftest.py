@@ -8,7 +8,8 @@ import pytest
 import torch
 from tokenizers.pre_tokenizers import ByteLevel
 
-from calotype.checkpoints.folder import Networks, write_folder
+from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.networks import Networks
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet

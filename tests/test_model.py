@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from calotype.api import load
-from calotype.checkpoints.folder import Networks, write_folder
+from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.networks import Networks
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.model import Model
 from calotype.nn.clip import TextEncoder

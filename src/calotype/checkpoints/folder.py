@@ -7,21 +7,23 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
 from calotype.checkpoints.keys import Names, regular, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.networks import Networks
 from calotype.checkpoints.settings import read_model, read_sampler, text_encoders, tokenizer_settings, write_model
 from calotype.checkpoints.sniff import open_file, purpose
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig
 from calotype.errors import CalotypeError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from calotype.checkpoints.networks import Networks
 
 _INDEX = "model_index.json"
 _SETTINGS = {
@@ -68,11 +70,11 @@ def read_folder(path: Path) -> Checkpoint:
 def write_folder(
     path: Path,
     config: ModelConfig,
-    networks: Networks,
+    networks: "Networks",
     tokenizer_files: Mapping[str, str],
-    dtype: torch.dtype = torch.float16,
+    dtype: "torch.dtype | None" = None,
 ) -> None:
-    """Write a model as the folder that ``diffusers.StableDiffusionPipeline.from_pretrained(path)`` opens.
+    """Write a model as the folder that ``diffusers.StableDiffusionPipeline.from_pretrained(path)`` opens, in float16.
 
     ``tokenizer_files`` holds the text of vocab.json and merges.txt by file name. The folder appears whole or not at
     all; a model that was there is replaced, but the files beside its model_index.json (its card) are kept. Raises
@@ -129,12 +131,17 @@ def _shards(index: Path) -> list[Path]:
     return [index.with_name(name) for name in names]
 
 
-def _save(network: nn.Module, names: Names, path: Path, dtype: torch.dtype) -> None:
-    tensors: dict[str, Tensor] = {}
+def _save(network: "nn.Module", names: Names, path: Path, dtype: "torch.dtype | None") -> None:
+    import torch  # reading needs none, and `calotype info` answers before it would be imported
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
     for key, tensor in network.state_dict().items():
-        tensors[to_theirs(key, names)] = stored = tensor.detach().to("cpu", dtype).contiguous()
+        tensors[to_theirs(key, names)] = stored = tensor.detach().to("cpu", dtype or torch.float16).contiguous()
         if not stored.isfinite().all():
-            raise CalotypeError(f"cannot write {path}: weight {key} is not finite in {dtype}. Choose a wider dtype.")
+            raise CalotypeError(
+                f"cannot write {path}: weight {key} is not finite in {stored.dtype}. Choose a wider dtype."
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"format": "pt"})
 

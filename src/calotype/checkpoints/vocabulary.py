@@ -5,12 +5,12 @@ All Stable Diffusions since 1.0 read prompts with the same 49,408 tokens.
 
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from calotype.checkpoints.checkpoint import Checkpoint
+from calotype.checkpoints.hub import hub_cache
 from calotype.checkpoints.settings import padding
 from calotype.errors import CalotypeError
 from calotype.text.tokenizer import END, START, Tokenizer
@@ -69,14 +69,6 @@ def from_merges(merges: list[tuple[str, str]]) -> tuple[dict[str, int], list[tup
     letters = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
     words = [*letters, *(f"{letter}</w>" for letter in letters), *(left + right for left, right in merges), START, END]
     return {word: i for i, word in enumerate(words)}, merges
-
-
-def hub_cache() -> Path:
-    """Where huggingface_hub keeps what it fetched (``HF_HUB_CACHE``, ``HF_HOME``, ``XDG_CACHE_HOME``)."""
-    if cache := os.environ.get("HF_HUB_CACHE"):
-        return Path(cache)
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    return Path(home, "hub")
 
 
 def _cached_folders() -> Iterator[Path]:
