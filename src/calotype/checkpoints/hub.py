@@ -23,15 +23,17 @@ def hub_cache() -> Path:
     return Path(home, "hub")
 
 
-def located(place: str | Path) -> Path:
+def located(place: str | Path, download: bool = False) -> Path:
     """Where a model lies: a path as it is; of a name on the hub, the copy in the local cache.
 
-    Raises CalotypeError if there is neither; nothing is fetched.
+    Only with ``download`` is a name fetched that is not there. Raises CalotypeError if there is neither.
     """
     path = Path(place)
     if path.exists() or not _NAME.fullmatch(str(place)):
         return path
     folder = _cached(str(place))
+    if folder is None and download:
+        folder = pull(str(place))
     if folder is None:
         raise CalotypeError(
             f"{place} is neither a path nor in the hub's cache: check its spelling, or run `calotype pull {place}`."
