@@ -4,9 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from calotype import pipeline
+from calotype.checkpoints.hub import located
+from calotype.configs import Parameterization as Predicted
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
@@ -39,12 +42,30 @@ class Studio(Model):
         return pipeline.develop(self, recipe, states)
 
 
-def load(path: str | Path | None = None, device: str = "cpu") -> Studio:
-    """The embedded model, or the one in a diffusers folder, in float32.
+def load(
+    path: str | Path | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    vae: str | Path | None = None,
+    ema: bool = False,
+    parameterization: Predicted | None = None,
+    zero_terminal_snr: bool | None = None,
+    download: bool = False,
+) -> Studio:
+    """The embedded model, or any other: a diffusers folder, a single file, or ``owner/name`` in the hub's cache.
 
-    Raises CalotypeError when there is none, or a file of it is missing or damaged.
+    ``vae`` is a file whose autoencoder takes the place of the model's own. With ``ema`` a single file's running
+    averages are taken. What the files say of ``parameterization`` and ``zero_terminal_snr`` can be overridden. Only
+    with ``download`` is anything fetched. Raises CalotypeError when there is no model, or a file of it is missing,
+    damaged or something else.
     """
-    return Studio.read(EMBEDDED, "embedded", device) if path is None else Studio.read(Path(path), device=device)
+    place = EMBEDDED if path is None else located(path, download)
+    name = "embedded" if path is None else Path(path).name if place != Path(path) and place.is_dir() else None
+    studio = Studio.read(
+        place, name, device, dtype, ema=ema, parameterization=parameterization, zero_terminal_snr=zero_terminal_snr
+    )
+    return studio if vae is None else studio.with_part(Path(vae))
 
 
 def _named(value: Any) -> Any:
