@@ -4,7 +4,7 @@ It knows neither moving averages nor logs nor checkpoints: they live in whoever 
 the noise of a step are functions of (seed, step) alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,7 +27,7 @@ class Task(Protocol):
         """What is trained and averaged."""
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
-        """Examples for one step, on the CPU. Called on a thread of its own, one step ahead."""
+        """Examples for one step, on the CPU; perhaps on a thread of its own, one step ahead."""
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and the named parts of it worth watching. ``rng`` is a CPU generator."""
@@ -60,26 +60,41 @@ def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0
     """Train ``task.module`` from step ``start`` to the end of ``run``, yielding after each update."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     device = parameters[0].device
+
+    def compose(step: int) -> Batch:
+        return task.batch(run.phase(step)[0], np.random.default_rng([run.seed, step]))
+
+    steps = range(start, run.steps)
+    for step, composed in zip(steps, _in_turn(compose, steps, device), strict=True):
+        batch = {name: value.to(device, non_blocking=True) for name, value in composed.items()}
+        for group in optimizer.param_groups:
+            group["lr"] = run.lr(step)
+        with half_precision(device):
+            loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
+        optimizer.step()
+        figures = {name: part.item() for name, part in parts.items()}
+        yield Metrics(step + 1, run.steps, run.samples(step + 1), loss.item(), run.lr(step), norm.item(), figures)
+
+
+def _in_turn(compose: Callable[[int], Batch], steps: range, device: torch.device) -> Iterator[Batch]:
+    """The batch of each step. A GPU's is composed while it is busy with the one before.
+
+    A CPU's is not: tensors made on a second thread bring a second OpenMP team, and with more threads than cores
+    neither team spins at its barriers any more. A step then takes twice as long.
+    """
+    if device.type == "cpu":
+        yield from map(compose, steps)
+        return
     with ThreadPoolExecutor(1) as composer:
-
-        def compose(step: int) -> Batch:
-            return task.batch(run.phase(step)[0], np.random.default_rng([run.seed, step]))
-
-        ahead = composer.submit(compose, start) if start < run.steps else None
-        for step in range(start, run.steps):
-            assert ahead is not None
-            batch = {name: value.to(device, non_blocking=True) for name, value in ahead.result().items()}
-            ahead = composer.submit(compose, step + 1) if step + 1 < run.steps else None
-            for group in optimizer.param_groups:
-                group["lr"] = run.lr(step)
-            with half_precision(device):
-                loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            norm = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
-            optimizer.step()
-            figures = {name: part.item() for name, part in parts.items()}
-            yield Metrics(step + 1, run.steps, run.samples(step + 1), loss.item(), run.lr(step), norm.item(), figures)
+        ahead = [composer.submit(compose, step) for step in steps[:1]]
+        for step in steps:
+            batch = ahead.pop().result()
+            if step + 1 < steps.stop:
+                ahead.append(composer.submit(compose, step + 1))
+            yield batch
 
 
 def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
