@@ -37,6 +37,10 @@ class Studio(Model):
         """
         return pipeline.states(self, recipe, state)
 
+    def preview(self, state: RunState) -> Image.Image:
+        """What the latent of a state shows, about: in a millisecond instead of a decoding."""
+        return pipeline.preview(self, state.x0)
+
     def develop(self, recipe: Recipe, states: Iterable[RunState]) -> Picture:
         """The picture at the end of the ``states`` of ``recipe``."""
         return pipeline.develop(self, recipe, states)

@@ -18,6 +18,17 @@ def _drawn(seed: Any) -> Any:
     return random.SystemRandom().randrange(2**32) if seed in (None, -1) else seed
 
 
+def _points(value: Any) -> Any:
+    """ "0:7,1:2" as points; nothing as none."""
+    if isinstance(value, str):
+        return [pair.split(":") for pair in value.split(",") if pair.strip()]
+    return value or ()
+
+
+def _borders(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value or (0, 0, 0, 0)
+
+
 Side = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(ge=0, le=100)]
@@ -111,7 +122,7 @@ class Recipe(_Value):
     cfg_rescale: Share = Field(0.0, description="a number from 0 to 1: how much added contrast is taken away again")
     cfg_start: Share = Field(0.0, description="a number from 0 to 1: the share of the steps before guidance begins")
     cfg_end: Share = Field(1.0, description="a number from 0 to 1: the share of the steps after which guidance ends")
-    cfg_points: tuple[tuple[Share, Scale], ...] = Field(
+    cfg_points: Annotated[tuple[tuple[Share, Scale], ...], BeforeValidator(_points)] = Field(
         (), description="scales at shares of the steps, as in 0:7,1:2, instead of cfg_scale; in between, straight lines"
     )
     mimic_scale: Scale | None = Field(
@@ -157,7 +168,7 @@ class Recipe(_Value):
     )
     masked_padding: int = Field(32, ge=0, le=1024, description="pixels around the mask that only masked shows")
     keep_unmasked: bool = Field(True, description="whether what the mask leaves out stays as it is, to the byte")
-    outpaint: tuple[Border, Border, Border, Border] = Field(
+    outpaint: Annotated[tuple[Border, Border, Border, Border], BeforeValidator(_borders)] = Field(
         (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
     )
 
@@ -175,6 +186,14 @@ class Recipe(_Value):
         None, description="a multiple of 8 from 16 to 4096: work in tiles of so many pixels, in bounded memory"
     )
     tile_overlap: int = Field(32, ge=0, le=1024, description="pixels that neighbouring tiles share")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.tile_size is not None and self.tile_overlap >= self.tile_size:
+            raise ValueError(f"tiles of {self.tile_size} pixels cannot share {self.tile_overlap}: choose less overlap.")
+        if self.init_image is None and (self.mask is not None or any(self.outpaint)):
+            raise ValueError("there is a mask or a border, but no picture to paint on: give init_image.")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -7,15 +7,21 @@ from typing import Annotated
 import typer
 
 import calotype
+from calotype.cli.convert import convert
 from calotype.cli.data import data
 from calotype.cli.evaluate import evaluate
+from calotype.cli.img2img import img2img
+from calotype.cli.info import info
+from calotype.cli.inpaint import inpaint
+from calotype.cli.pull import pull
 from calotype.cli.samplers import samplers
+from calotype.cli.tokens import tokens
 from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
 from calotype.errors import CalotypeError
 
 app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False)
-for command in (txt2img, samplers, train, evaluate):
+for command in (txt2img, img2img, inpaint, tokens, samplers, info, convert, pull, train, evaluate):
     app.command()(command)
 app.add_typer(data)
 

@@ -43,6 +43,8 @@ def blended(look: Callable[[Window], Tensor], parts: Sequence[Window], scale: in
 
     Where windows overlap, each counts the less the nearer its edge is.
     """
+    if len(parts) == 1:
+        return look(parts[0])
     total = weights = torch.zeros(())
     height = max(part.top + part.height for part in parts) * scale
     width = max(part.left + part.width for part in parts) * scale

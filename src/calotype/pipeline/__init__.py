@@ -5,10 +5,11 @@ do not know each other; `run` puts them together and asks the driver.
 """
 
 from calotype.pipeline.passes import passes, settle
+from calotype.pipeline.preview import preview
 from calotype.pipeline.run import RunState, develop, digest, record, states
 from calotype.pipeline.saved import SavedRun, read_run, save_run
 
 __all__ = [
-    "RunState", "SavedRun", "develop", "digest", "passes", "read_run", "record", "save_run", "settle",
+    "RunState", "SavedRun", "develop", "digest", "passes", "preview", "read_run", "record", "save_run", "settle",
     "states",
 ]  # fmt: skip

@@ -41,8 +41,6 @@ class Scene:
     def canvas(self) -> Canvas | None:
         """What is painted on; None where the picture comes from nothing."""
         if self.part.init_image is None:
-            if self.part.mask or any(self.part.outpaint):
-                raise CalotypeError("there is a mask or a border, but no picture to paint on: give init_image.")
             return None
         mask = None if self.part.mask is None else read_mask(self.part.mask)
         return canvas(self.part, read_picture(self.part.init_image), mask)

@@ -35,6 +35,11 @@ class Language:
         """The chunks of a text that `Prompt` gives."""
         return self.chunks(self.sections(text), tokenizer)
 
+    def plain(self, text: str) -> str:
+        """The words of a prompt that is still to be read, without what is language in it."""
+        texts = self.prompt(text, 1, None).texts()
+        return " ".join(piece for each in texts for section in self.sections(each) for piece, _ in section)
+
 
 def _literally(text: str) -> list[Section]:
     return [[(text, 1.0)]]

@@ -77,6 +77,10 @@ class Tokenizer:
         number: int | None = self.backend.token_to_id(",</w>")
         return number
 
+    def spelling(self, token: int) -> str:
+        """A token's letters, and ``</w>`` where it ends a word; bytes that are no letters stand as signs for them."""
+        return str(self.backend.id_to_token(token))
+
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text alone, without start, end and padding."""
         numbers: list[int] = self.backend.encode(text, add_special_tokens=False).ids

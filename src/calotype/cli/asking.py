@@ -1,0 +1,124 @@
+"""What every command that makes pictures can be asked: a recipe's fields, and where the pictures go, as options."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+
+from calotype.recipe import Recipe
+
+GROUPS = {
+    "Words": ("negative_prompt", "prompt_style", "emphasis", "clip_skip"),
+    "Sampling": (
+        "seed", "steps", "sampler", "scheduler", "width", "height", "subseed", "subseed_strength",
+        "seed_resize_from_w", "seed_resize_from_h",
+    ),
+    "The sampler's own choices": ("eta", "s_churn", "s_noise", "rng", "eta_noise_seed_delta"),
+    "Guidance": (
+        "cfg_scale", "cfg_rescale", "cfg_start", "cfg_end", "cfg_points", "mimic_scale", "threshold_percentile",
+    ),
+    "The picture to begin with": (
+        "denoising_strength", "strength_convention", "resize_mode", "image_cfg_scale",
+    ),
+    "The mask": (
+        "mask_invert", "mask_blur", "mask_round", "inpainting_fill", "inpaint_area", "masked_padding", "keep_unmasked",
+        "outpaint",
+    ),
+    "Beyond the training resolution": (
+        "hr_scale", "hr_upscaler", "hr_steps", "hr_denoising_strength", "hr_sampler", "hr_scheduler", "hr_prompt",
+        "hr_negative_prompt", "hr_cfg_scale", "tile_size", "tile_overlap",
+    ),
+}  # fmt: skip
+"""Fields of `Recipe` by the heading that they stand under in a command's help."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The options of one call."""
+
+    fields: dict[str, Any]
+    """Of the recipe."""
+    count: int
+    output: Path
+    model: Path | None
+    threads: int | None
+    preview_every: int | None
+    save_state_every: int
+    json: bool
+
+    def recipes(self, **fields: Any) -> list[Recipe]:
+        """As many recipes as pictures are wanted; the seed goes up by one for each."""
+        first = Recipe(**self.fields, **fields)
+        return [first.but(seed=first.seed + number) for number in range(self.count)]
+
+
+_MAKING = {
+    "count": (
+        int, typer.Option("-n", "--count", min=1, help="How many pictures; the seed goes up by one for each."), 1,
+    ),
+    "output": (
+        Path, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png."), Path("out"),
+    ),
+    "model": (Path | None, typer.Option(help="The folder of a diffusers model. Without it: the embedded one."), None),
+    "threads": (int | None, typer.Option(min=1, help="CPU threads; other numbers may change the last bits."), None),
+    "preview_every": (
+        int | None, typer.Option(min=1, help="Write a small preview beside the picture every so many steps."), None,
+    ),
+    "save_state_every": (
+        int, typer.Option(min=0, help="Keep the run beside the picture every so many steps, for `calotype resume`."), 0,
+    ),
+    "json": (bool, typer.Option("--json", help="Print a line of JSON for each picture."), False),
+}  # fmt: skip
+
+
+def asking(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `Ask` with these groups of fields, in the place of its parameter ``ask``."""
+    fields = [name for group in groups for name in GROUPS[group]]
+    options = [*(_field_option(group, name) for group in groups for name in GROUPS[group]), *_making_options()]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            asked = {name: values.pop(name) for name in fields}
+            ask = Ask(asked, **{name: values.pop(name) for name in _MAKING})
+            command(**values, ask=ask)
+
+        own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "ask"]
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *options)]
+        run.__dict__["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def _field_option(group: str, name: str) -> inspect.Parameter:
+    field = Recipe.model_fields[name]
+    default = -1 if name == "seed" else field.default
+    kind = _kind(field.annotation)
+    if isinstance(default, tuple):
+        default, kind = None, str | None
+    option = typer.Option(help=field.description, rich_help_panel=group, show_default=default is not None)
+    return _parameter(name, kind, option, default)
+
+
+def _making_options() -> Iterable[inspect.Parameter]:
+    return (_parameter(name, *described) for name, described in _MAKING.items())
+
+
+def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def _kind(annotation: Any) -> Any:
+    """What typer is told of a field's type: a number, a flag, or a string that the recipe will check."""
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    if NoneType in get_args(annotation):
+        return _kind(next(each for each in get_args(annotation) if each is not NoneType)) | None
+    return annotation if annotation in (int, float, bool) else str

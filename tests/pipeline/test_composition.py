@@ -1,0 +1,182 @@
+"""Words, guides and scenes combined: inpainting, a second pass, a scheduled prompt, AND and a guidance interval."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from calotype.api import Studio, load
+from calotype.errors import CalotypeError
+from calotype.imaging.reading import inline
+from calotype.recipe import Recipe
+
+PICTURE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((64, 64))
+MASK = Image.new("L", (64, 64))
+MASK.paste(255, (24, 16, 64, 48))
+RECIPE = Recipe(
+    prompt="a [unicorn:cat:0.5] AND purple :0.6", negative_prompt="[on:]background", seed=3, steps=4, sampler="Euler a",
+    cfg_scale=5, cfg_end=0.8, init_image=inline(PICTURE), mask=inline(MASK), mask_blur=2, denoising_strength=0.8,
+    hr_scale=1.25, hr_steps=3, hr_denoising_strength=0.6,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_folder: Path) -> Studio:
+    return load(tiny_folder)
+
+
+def _picture(studio: Studio, recipe: Recipe = RECIPE, **change: Any) -> Image.Image:
+    recipe = recipe.but(**change)
+    return studio.develop(recipe, studio.states(recipe))
+
+
+def test_the_same_bytes_twice(studio: Studio) -> None:
+    assert _picture(studio).tobytes() == _picture(studio).tobytes()
+    assert _picture(studio).size == (80, 80)
+
+
+def test_it_goes_on_from_any_step_of_any_pass(studio: Studio) -> None:
+    states = list(studio.states(RECIPE))
+    assert [(state.passage, state.index) for state in states] == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2)]
+    for number, state in enumerate(states):
+        rest = list(studio.states(RECIPE, state))
+        assert len(rest) == len(states) - number - 1
+        assert all(a.x.equal(b.x) for a, b in zip(rest, states[number + 1 :], strict=True))
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        {"prompt": "a unicorn AND purple :0.6"}, {"prompt": "a [unicorn:cat:0.5]"}, {"cfg_end": 1}, {"mask": None},
+        {"hr_scale": 1}, {"negative_prompt": "background"}, {"denoising_strength": 0.3}, {"hr_denoising_strength": 0.9},
+        {"subseed_strength": 0.2}, {"cfg_points": "0:5,1:2"}, {"mimic_scale": 2}, {"cfg_rescale": 0.5},
+        {"threshold_percentile": 0.9}, {"emphasis": "None", "prompt": "a (cat:1.2)"}, {"mask_invert": True},
+        {"inpainting_fill": "latent noise"}, {"inpainting_fill": "latent nothing"}, {"inpainting_fill": "fill"},
+        {"inpaint_area": "only masked"}, {"outpaint": (8, 0, 0, 0)}, {"hr_upscaler": "Lanczos"},
+        {"hr_upscaler": "Latent (nearest)"}, {"hr_prompt": "purple"}, {"hr_sampler": "Euler"}, {"tile_size": 48},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_ingredient_counts(studio: Studio, without: dict[str, Any]) -> None:
+    assert _picture(studio, **without).tobytes() != _picture(studio).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("nothing", "left_out"),
+    [
+        ({"prompt": "a [unicorn:cat:0.5] AND purple :0"}, {"prompt": "a [unicorn:cat:0.5]"}),
+        ({"prompt": "a [unicorn:unicorn:0.5]"}, {"prompt": "a unicorn"}),
+        ({"prompt": "a (unicorn:1)"}, {"prompt": "a unicorn"}),
+        ({"cfg_start": 0, "cfg_end": 1}, {"cfg_end": 1}),
+        ({"cfg_points": ((0, 5),)}, {"cfg_points": ()}),
+        ({"subseed_strength": 0, "subseed": 5}, {}),
+        ({"tile_size": 96}, {}),
+    ],
+    ids=str,
+)
+def test_at_strength_zero_it_is_as_if_left_out(
+    studio: Studio, nothing: dict[str, Any], left_out: dict[str, Any]
+) -> None:
+    assert _picture(studio, **nothing).tobytes() == _picture(studio, **left_out).tobytes()
+
+
+def test_a_second_pass_of_strength_zero_enlarges_only(studio: Studio) -> None:
+    recipe = RECIPE.but(hr_denoising_strength=0, mask=None)
+    *_, last_of_first, only = studio.states(recipe)
+    assert (last_of_first.passage, only.passage, only.index) == (0, 1, 0)
+    expected = torch.nn.functional.interpolate(last_of_first.x, (10, 10), mode="bilinear")
+    torch.testing.assert_close(only.x, expected)
+
+
+def test_strength_zero_is_the_picture_itself(studio: Studio) -> None:
+    recipe = Recipe(prompt="a", init_image=inline(PICTURE), denoising_strength=0, steps=4)
+    (state,) = studio.states(recipe)
+    with torch.inference_mode():
+        expected = studio.encode(torch.from_numpy(np.array(PICTURE)).permute(2, 0, 1)[None].float() / 127.5 - 1)
+    torch.testing.assert_close(state.x, expected)
+
+
+@pytest.mark.parametrize(("convention", "steps"), [("a1111", [1, 3, 6, 10]), ("diffusers", [1, 3, 5, 10])])
+def test_how_many_steps_a_strength_takes(studio: Studio, convention: str, steps: list[int]) -> None:
+    strengths = [0.1, 0.3, 0.59, 1.0] if convention == "diffusers" else [0.05, 0.2, 0.5, 1.0]
+    recipe = Recipe(prompt="a", init_image=inline(PICTURE), steps=10, seed=1, strength_convention=convention)
+    assert [len(list(studio.states(recipe.but(denoising_strength=each)))) for each in strengths] == steps
+
+
+def test_what_the_mask_leaves_out_stays_to_the_byte(studio: Studio) -> None:
+    before, mask = np.asarray(PICTURE), np.asarray(MASK)
+    for area in ("whole picture", "only masked"):
+        fields = {"mask_blur": 0, "hr_scale": 1, "inpaint_area": area, "denoising_strength": 1, "masked_padding": 4}
+        after = np.asarray(_picture(studio, **fields))
+        assert after.shape == before.shape
+        assert (after == before)[mask == 0].all()
+        assert (after != before)[mask == 255].mean() > 0.9
+        assert (np.asarray(_picture(studio, **fields, keep_unmasked=False)) != before)[mask == 0].any()
+
+
+def test_outpainting_adds_borders_and_keeps_the_picture(studio: Studio) -> None:
+    picture = _picture(studio, outpaint="16,0,8,24", mask=None, mask_blur=0, hr_scale=1, denoising_strength=1)
+    assert picture.size == (88, 88)
+    assert picture.crop((16, 0, 80, 64)).tobytes() == PICTURE.tobytes()
+
+
+def test_more_strength_less_likeness(studio: Studio) -> None:
+    def distance(strength: float) -> float:
+        picture = _picture(studio, mask=None, hr_scale=1, sampler="Euler", denoising_strength=strength)
+        return float(np.abs(np.asarray(picture, dtype=float) - np.asarray(_picture(studio, zero))).mean())
+
+    zero = RECIPE.but(mask=None, hr_scale=1, denoising_strength=0)
+    distances = [distance(strength) for strength in (0.1, 0.4, 0.9)]
+    assert distances == sorted(distances)
+
+
+def test_tiles_cover_a_picture_of_any_size(studio: Studio) -> None:
+    seen = []
+    hook = studio.unet.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-2:]))
+    recipe = Recipe(prompt="a", seed=1, steps=1, width=200, height=72, tile_size=48, tile_overlap=16)
+    assert studio.develop(recipe, studio.states(recipe)).size == (200, 72)
+    hook.remove()
+    assert set(map(tuple, seen)) == {(6, 6)}
+    assert len(seen) == 6 * 2
+
+
+def test_a_picture_in_the_recipe_is_in_the_record(studio: Studio, tmp_path: Path) -> None:
+    from calotype.imaging.png import read_record
+
+    picture = _picture(studio)
+    picture.save(tmp_path / "a.png")
+    record = read_record(tmp_path / "a.png")
+    assert set(record.inputs) == {"init_image", "mask"}
+    again = record.recipe
+    assert studio.develop(again, studio.states(again)).tobytes() == picture.tobytes()
+
+
+def test_pil_pictures_and_paths_are_taken(studio: Studio, tmp_path: Path) -> None:
+    PICTURE.save(tmp_path / "a.png")
+    one = studio.generate("a", seed=1, steps=2, init_image=PICTURE, mask=MASK)
+    other = studio.generate("a", seed=1, steps=2, init_image=tmp_path / "a.png", mask=MASK)
+    assert one.tobytes() == other.tobytes()
+    assert one.record.inputs == other.record.inputs
+
+
+def test_a_mask_needs_a_picture_and_something_white() -> None:
+    with pytest.raises(CalotypeError, match="no picture to paint on"):
+        Recipe(prompt="a", mask=inline(MASK))
+
+
+def test_an_empty_mask_is_told(studio: Studio) -> None:
+    with pytest.raises(CalotypeError, match="leaves nothing to paint"):
+        _picture(studio, mask=inline(Image.new("L", (64, 64))))
+
+
+def test_an_unknown_upscaler_is_told_with_the_known_ones(studio: Studio) -> None:
+    with pytest.raises(CalotypeError, match="choose one of Latent"):
+        _picture(studio, hr_upscaler="ESRGAN")
+
+
+def test_cancelling_in_the_second_pass(studio: Studio) -> None:
+    assert len(list(islice(studio.states(RECIPE), 5))) == 5
