@@ -1,7 +1,6 @@
 """The last stage: the products of all runs, put together as a folder that any Stable Diffusion program opens."""
 
 import json
-import re
 from pathlib import Path
 
 from calotype.checkpoints.folder import write_folder
@@ -12,6 +11,7 @@ from calotype.files import written_whole
 from calotype.model import WORDS
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
+from calotype.text.words import words
 from calotype.training import scenes, state, tokenizer
 from calotype.training.clip import Contrastive
 from calotype.training.run import Run
@@ -29,9 +29,7 @@ def export(run: Run) -> Path:
     source = state.folder(run.needs("tokenizer"))
     files = {name: (source / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
     write_folder(run.folder, config, Networks((towers.text,), vae, unet), files)
-    known = sorted(
-        {word for caption in tokenizer.captions(scenes.bank(run.style)) for word in re.findall(r"[^\W\d_]+", caption)}
-    )
+    known = sorted({word for caption in tokenizer.captions(scenes.bank(run.style)) for word in words(caption)})
     with written_whole(run.folder / WORDS) as path:
         path.write_text(json.dumps(known) + "\n", encoding="utf-8")
     return run.folder
