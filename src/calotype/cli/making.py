@@ -38,6 +38,7 @@ def make(ask: Ask, recipes: list[Recipe], paths: Iterable[Path] | None = None) -
                 states = _previewed(studio, states, path, ask.preview_every)
             picture = studio.develop(recipe, states)
             picture.save(path)
+            runs.place(path).unlink(missing_ok=True)
             if ask.json:
                 _print({"path": str(path), "seconds": round(time.monotonic() - began, 3),
                         "recipe": picture.recipe.model_dump(exclude_defaults=True)})  # fmt: skip

@@ -1,0 +1,69 @@
+"""What the commands that make pictures share: the bar they show, and the file in which a run can be taken up."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from calotype.errors import CalotypeError
+from calotype.recipe import Recipe, Record
+
+if TYPE_CHECKING:
+    from calotype.api import Studio
+    from calotype.pipeline import RunState
+
+State = TypeVar("State")
+
+
+@contextmanager
+def shown(total: int) -> Iterator[Callable[[Iterable[State]], Iterator[State]]]:
+    """A bar of ``total`` steps on a terminal, moved by the states that pass through what this gives."""
+    console = Console(stderr=True)
+    columns = (TextColumn("developing"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=total)
+
+        def watched(states: Iterable[State]) -> Iterator[State]:
+            for state in states:
+                progress.advance(bar)
+                yield state
+
+        yield watched
+
+
+def kept(
+    studio: "Studio", recipe: Recipe, states: "Iterable[RunState]", picture: Path, every: int
+) -> "Iterator[RunState]":
+    """The ``states``, each of whose ``every``-th is written beside the ``picture``; none if ``every`` is 0."""
+    from calotype.pipeline import save_run
+
+    for count, state in enumerate(states, 1):
+        if every and count % every == 0:
+            save_run(place(picture), studio, recipe, state, picture)
+        yield state
+
+
+def place(picture: Path) -> Path:
+    """Where the run of a picture is kept."""
+    return picture.with_suffix(".run.safetensors")
+
+
+def studio_of(record: Record | None, model: Path | None, threads: int | None) -> "Studio":
+    """The model to make a picture again with, and as many threads as its record tells of, unless told otherwise.
+
+    Raises CalotypeError when it has to be named.
+    """
+    import torch
+
+    from calotype import api
+
+    if model is None and record and record.model != "embedded":
+        raise CalotypeError(
+            f"the picture was made with {record.model} (sha256 {record.model_hash[:10]}): say where it is with --model."
+        )
+    if threads or record:
+        torch.set_num_threads(threads or (record.threads if record else 1))
+    return api.load(model)
