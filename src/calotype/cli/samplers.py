@@ -1,9 +1,18 @@
 """``calotype samplers``: what a recipe's sampler and scheduler can be."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+if TYPE_CHECKING:
+    from calotype.diffusion.samplers import Sampler
 
-def samplers() -> None:
+_COLUMNS = ("sampler", "aliases", "paper", "order", "calls a step", "noise", "equals", "when to use it")
+
+
+def samplers(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/samplers.md, all columns.")] = False,
+) -> None:
     """List the samplers and the schedules."""
     from rich.console import Console
     from rich.table import Table
@@ -11,9 +20,49 @@ def samplers() -> None:
     from calotype.diffusion.samplers import SAMPLERS
     from calotype.diffusion.schedulers import SCHEDULERS
 
-    table = Table("sampler", "aliases", "order", "calls a step", "noise", "paper", box=None, pad_edge=False)
-    for row in SAMPLERS.values():
-        noise = row.noise if row.stochastic else ""
-        table.add_row(row.name, ", ".join(row.aliases), str(row.order), str(row.evaluations), noise, row.paper)
+    if markdown:
+        typer.echo(page(), nl=False)
+        return
+    table = Table(*(name for name in _COLUMNS if name != "equals"), box=None, pad_edge=False)
+    for sampler in SAMPLERS.values():
+        table.add_row(*(value for name, value in zip(_COLUMNS, _row(sampler), strict=True) if name != "equals"))
     Console().print(table)
     typer.echo(f"\nschedulers: automatic, {', '.join(SCHEDULERS)}")
+
+
+def page() -> str:
+    """docs/samplers.md: the registries of samplers and schedules as tables."""
+    from calotype.diffusion.samplers import SAMPLERS
+    from calotype.diffusion.schedulers import SCHEDULERS
+
+    schedules = [
+        (f"`{row.name}`", row.label, ", ".join(f"`{alias}`" for alias in row.aliases), row.reference)
+        for row in SCHEDULERS.values()
+    ]
+    return "\n".join(
+        [
+            "# Samplers", "",
+            "This page is generated from the registry: `calotype samplers --markdown > docs/samplers.md`.", "",
+            "A picture is the solution of a differential equation, and a sampler is a way to solve it. *Order* is how",
+            "fast the error falls with the number of steps: second order means a quarter of it for twice the steps.",
+            "*Calls a step* is what a step costs. A sampler with *noise* draws fresh noise on the way: its pictures do",
+            "not settle as steps are added. *Equals* names the implementation that the tests compare numbers with.", "",
+            *_table(_COLUMNS, [_row(sampler) for sampler in SAMPLERS.values()]), "",
+            "## Schedules", "",
+            "A schedule is the list of noise levels that the sampler visits. `automatic` is the one that A1111 uses",
+            "with the sampler, or the model's own.", "",
+            *_table(("schedule", "label", "aliases", "reference"), schedules), "",
+        ]
+    )  # fmt: skip
+
+
+def _row(sampler: "Sampler") -> tuple[str, ...]:
+    return (
+        sampler.name, ", ".join(sampler.aliases), sampler.paper, str(sampler.order),
+        str(sampler.evaluations or "adaptive"), sampler.noise if sampler.stochastic else "",
+        sampler.equals, sampler.use,
+    )  # fmt: skip
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |" for cells in (header, ("---",) * len(header), *rows)]

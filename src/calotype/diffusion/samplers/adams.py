@@ -65,12 +65,14 @@ ROWS = (
         "LMS", lms, "Adams-Bashforth", order=4, options={"order": 4},
         aliases=("k_lms", "lms", "LMSDiscreteScheduler"),
         scheduler="normal",
+        use="old recipes; unstable at strong guidance with few steps",
         equals="k-diffusion sample_lms, diffusers LMSDiscreteScheduler",
     ),
     Sampler(
         "DEIS", deis, "arXiv 2204.13902", order=3, options={"order": 3},
         aliases=("deis", "DEISMultistepScheduler"),
         scheduler="normal",
+        use="10 to 20 steps; close to DPM++ 2M",
         equals="diffusers DEISMultistepScheduler (solver_order 3)",
     ),
 )  # fmt: skip

@@ -16,6 +16,7 @@ ROWS = (
     Sampler(
         "DDIM CFG++", ddim_cfgpp, "arXiv 2406.08070", order=1, variance_preserving=True,
         aliases=("ddim_cfgpp",),
+        use="natural colours: guidance that stays on the manifold of pictures",
         equals="A1111 ddim_cfgpp (which divides the scale by 12.5)",
     ),
 )  # fmt: skip

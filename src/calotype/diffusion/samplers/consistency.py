@@ -34,12 +34,14 @@ ROWS = (
     Sampler(
         "LCM", lcm, "arXiv 2310.04378", order=1, noise="normal", scheduler="sgm_uniform",
         aliases=("k_lcm", "lcm", "LCMScheduler"),
+        use="models distilled for it (LCM, LCM-LoRA): 2 to 8 steps, guidance 1 to 2",
         equals="A1111 and ComfyUI sample_lcm; diffusers LCMScheduler within 1e-4",
     ),
     Sampler(
         "TCD", tcd, "arXiv 2402.19159", order=1, noise="normal", options={"gamma": 0.3}, variance_preserving=True,
         scheduler="trailing",
         aliases=("tcd", "TCDScheduler"),
+        use="models distilled for it (TCD): 4 to 20 steps, guidance near 1",
         equals="diffusers TCDScheduler",
     ),
 )  # fmt: skip

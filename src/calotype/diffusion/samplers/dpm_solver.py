@@ -145,6 +145,7 @@ ROWS = (
         "DPM fast", dpm_fast, "arXiv 2206.00927", order=3, options={"eta": 0.0}, intervals=_fast_intervals,
         aliases=("k_dpm_fast", "dpm_fast"),
         scheduler="karras",
+        use="old recipes",
         equals="k-diffusion sample_dpm_fast",
     ),
     Sampler(
@@ -156,6 +157,7 @@ ROWS = (
         intervals=_adaptive_intervals, kind=AdaptivePlan,
         aliases=("k_dpm_ad", "dpm_adaptive"),
         scheduler="karras",
+        use="a picture near the exact solution, whatever it costs; ignores the steps",
         equals="k-diffusion sample_dpm_adaptive",
     ),
 )  # fmt: skip

@@ -89,24 +89,28 @@ ROWS = (
         "DPM++ 2M", dpmpp_2m, "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m", "dpmpp_2m", "DPMSolverMultistepScheduler"),
         scheduler="karras",
+        use="the best picture for the time in most cases: 12 to 25 steps",
         equals="k-diffusion sample_dpmpp_2m, diffusers DPMSolverMultistepScheduler",
     ),
     Sampler(
         "DPM++ 2M SDE", partial(dpmpp_2m_sde, "midpoint"), "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu"),
         noise="brownian", options={"eta": 1.0}, scheduler="exponential",
+        use="as DPM++ 2M with noise that mends errors: detail from 20 steps on",
         equals="k-diffusion sample_dpmpp_2m_sde, diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, midpoint)",
     ),
     Sampler(
         "DPM++ 2M SDE Heun", partial(dpmpp_2m_sde, "heun"), "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"),
         noise="brownian", options={"eta": 1.0}, scheduler="exponential",
+        use="as DPM++ 2M SDE, a little stronger in its correction",
         equals="k-diffusion sample_dpmpp_2m_sde (heun), diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, heun)",
     ),
     Sampler(
         "DPM++ 3M SDE", dpmpp_3m_sde, "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_3m_sde", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu"),
         noise="brownian", options={"eta": 1.0}, scheduler="exponential", discards_penultimate=True,
+        use="many steps (30 or more) and low guidance",
         equals="k-diffusion sample_dpmpp_3m_sde",
     ),
 )  # fmt: skip

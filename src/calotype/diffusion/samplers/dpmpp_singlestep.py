@@ -60,18 +60,21 @@ ROWS = (
         "DPM++ 2S", dpmpp_2s, "arXiv 2211.01095", order=2,
         aliases=("dpmpp_2s", "DPMSolverSinglestepScheduler"),
         scheduler="karras",
+        use="few steps at strong guidance, where 2M overshoots; two steps share a ladder's pair",
         equals="diffusers DPMSolverSinglestepScheduler",
     ),
     Sampler(
         "DPM++ 2S a", dpmpp_2s_ancestral, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("k_dpmpp_2s_a", "dpmpp_2s_ancestral", "k_dpmpp_2s_ancestral"),
         noise="normal", options={"eta": 1.0}, scheduler="karras",
+        use="as Euler a, second order at twice the cost",
         equals="k-diffusion sample_dpmpp_2s_ancestral",
     ),
     Sampler(
         "DPM++ SDE", dpmpp_sde, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("k_dpmpp_sde", "dpmpp_sde", "dpmpp_sde_gpu", "DPMSolverSDEScheduler"),
         noise="brownian", options={"eta": 1.0}, scheduler="karras",
+        use="detail in 10 to 15 steps at twice the cost",
         equals="k-diffusion sample_dpmpp_sde",
     ),
 )  # fmt: skip

@@ -29,22 +29,26 @@ ROWS = (
         "Euler", euler, "arXiv 2206.00364", order=1, options=CHURN,
         aliases=("k_euler", "euler", "EulerDiscreteScheduler", "EDMEulerScheduler"),
         scheduler="normal",
+        use="the plain choice: robust, easy to follow, and the one to compare others with",
         equals="k-diffusion sample_euler, diffusers EulerDiscreteScheduler",
     ),
     Sampler(
         "Euler a", euler_ancestral, "arXiv 2010.02502", order=1, noise="normal", options={"eta": 1.0},
         aliases=("k_euler_a", "k_euler_ancestral", "euler_a", "euler_ancestral", "EulerAncestralDiscreteScheduler"),
         scheduler="normal",
+        use="lively pictures in 20 to 40 steps; never settles, more steps give another picture",
         equals="k-diffusion sample_euler_ancestral, diffusers EulerAncestralDiscreteScheduler",
     ),
     Sampler(
         "DDIM", euler_ancestral, "arXiv 2010.02502", order=1, options={"eta": 0.0}, variance_preserving=True,
         aliases=("ddim", "DDIMScheduler"),
+        use="deterministic pictures, inversion, and equality with papers; eta 1 makes it DDPM",
         equals="diffusers DDIMScheduler",
     ),
     Sampler(
         "DDPM", euler_ancestral, "arXiv 2006.11239", order=1, options={"eta": 1.0}, noise="normal",
         aliases=("ddpm", "DDPMScheduler"),
+        use="the process as it was trained; needs hundreds of steps",
         equals="diffusers DDPMScheduler (variance_type fixed_small), ComfyUI sample_ddpm",
     ),
 )  # fmt: skip

@@ -75,18 +75,21 @@ ROWS = (
         "PNDM", pndm, "arXiv 2202.09778", order=4, calls=lambda steps: steps + 3 * min(3, steps - 1),
         aliases=("pndm",),
         variance_preserving=True,
+        use="equality with the first diffusers releases and the paper's warm-up",
         equals="diffusers PNDMScheduler (skip_prk_steps=False; steps whose half is a whole training step)",
     ),
     Sampler(
         "PLMS", plms, "arXiv 2202.09778", order=4, calls=lambda steps: steps + (steps > 1),
         aliases=("plms", "PNDMScheduler"),
         variance_preserving=True,
+        use="equality with Stable Diffusion's first release and diffusers' SD 1.5 default",
         equals="diffusers PNDMScheduler (skip_prk_steps), CompVis PLMSSampler",
     ),
     Sampler(
         "iPNDM", ipndm, "arXiv 2204.13902", order=4,
         aliases=("ipndm",),
         scheduler="normal",
+        use="few steps of equal length",
         equals="ComfyUI sample_ipndm",
     ),
 )  # fmt: skip

@@ -56,6 +56,7 @@ ROWS = (
         calls=lambda steps: 2 * steps - 1,
         aliases=("restart",),
         scheduler="karras",
+        use="stochastic sampling's quality with fewer steps: 20 or more",
         equals="A1111 restart_sampler",
     ),
 )  # fmt: skip

@@ -54,6 +54,7 @@ ROWS = (
         "SA-Solver", sa_solver, "arXiv 2309.05019", order=2, noise="normal", options={"tau": 1.0},
         variance_preserving=True,
         aliases=("sa_solver", "SASolverScheduler"),
+        use="stochastic with strong accuracy: 20 steps or more",
         equals="diffusers SASolverScheduler",
     ),
 )  # fmt: skip

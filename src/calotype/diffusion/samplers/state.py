@@ -103,6 +103,8 @@ class Sampler:
     """Global order of convergence of the deterministic equation it solves."""
     equals: str
     """The reference implementation whose numbers it reproduces."""
+    use: str = ""
+    """When to choose it."""
     aliases: tuple[str, ...] = ()
     """Names in A1111, ComfyUI, k-diffusion and diffusers."""
     calls: Callable[[int], int] | None = lambda steps: steps

@@ -68,10 +68,14 @@ ROWS = tuple(
     Sampler(
         name, partial(unipc, variant), "arXiv 2302.04867", order=4, options={"order": 3}, variance_preserving=True,
         aliases=aliases,
+        use=use,
         equals=f"diffusers UniPCMultistepScheduler (solver_order 3, {variant})",
     )
-    for name, variant, aliases in (
-        ("UniPC", "bh1", ("unipc", "uni_pc")),
-        ("UniPC bh2", "bh2", ("unipc_bh2", "uni_pc_bh2", "UniPCMultistepScheduler")),
+    for name, variant, aliases, use in (
+        ("UniPC", "bh1", ("unipc", "uni_pc"), "5 to 10 steps"),
+        (
+            "UniPC bh2", "bh2", ("unipc_bh2", "uni_pc_bh2", "UniPCMultistepScheduler"),
+            "5 to 10 steps at strong guidance; diffusers' default form",
+        ),
     )
 )  # fmt: skip
