@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calotype.api import Studio, load
+from calotype.api import EMBEDDED, Studio, load
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
@@ -96,3 +96,30 @@ def test_a_choice_that_the_sampler_does_not_leave_is_refused(studio: Studio) -> 
 @pytest.mark.parametrize(("name", "rng"), [("NV", "philox"), ("gpu", "philox"), ("CPU", "cpu"), ("philox", "philox")])
 def test_random_numbers_by_a1111s_names(name: str, rng: str) -> None:
     assert Recipe(rng=name).rng == rng
+
+
+A1111 = """DPM++ 2M|k_dpmpp_2m|DPM++ SDE|k_dpmpp_sde|DPM++ 2M SDE|k_dpmpp_2m_sde|DPM++ 2M SDE Heun|k_dpmpp_2m_sde_heun
+|DPM++ 2S a|k_dpmpp_2s_a|DPM++ 3M SDE|k_dpmpp_3m_sde|Euler a|k_euler_a|k_euler_ancestral|Euler|k_euler|LMS|k_lms|Heun
+|k_heun|DPM2|k_dpm_2|DPM2 a|k_dpm_2_a|DPM fast|k_dpm_fast|DPM adaptive|k_dpm_ad|Restart|restart|DDIM|ddim|DDIM CFG++
+|ddim_cfgpp|PLMS|plms|UniPC|unipc|LCM|k_lcm|DPM++ 2M Karras|DPM++ 2M SDE Exponential"""
+K_DIFFUSION = """euler|euler_ancestral|heun|dpm_2|dpm_2_ancestral|lms|dpm_fast|dpm_adaptive|dpmpp_2s_ancestral|dpmpp_sde
+|dpmpp_2m|dpmpp_2m_sde|dpmpp_3m_sde"""
+KARRAS_DIFFUSION_SCHEDULERS = """DDIMScheduler|DDPMScheduler|PNDMScheduler|LMSDiscreteScheduler|EulerDiscreteScheduler
+|HeunDiscreteScheduler|EulerAncestralDiscreteScheduler|DPMSolverMultistepScheduler|DPMSolverSinglestepScheduler
+|KDPM2DiscreteScheduler|KDPM2AncestralDiscreteScheduler|DEISMultistepScheduler|UniPCMultistepScheduler
+|DPMSolverSDEScheduler|EDMEulerScheduler"""
+EXPECTED = "|".join([A1111, K_DIFFUSION, KARRAS_DIFFUSION_SCHEDULERS]).replace("\n", "").split("|")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_expected_name_works(studio: Studio, name: str) -> None:
+    recipe = Recipe(prompt="a", seed=7, steps=2, sampler=name)
+    assert recipe.sampler in SAMPLERS
+    assert latents(studio, recipe)[-1].isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (EMBEDDED / "model_index.json").exists(), reason="the embedded model has not been trained yet")
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_expected_name_works_on_the_embedded_model(name: str) -> None:
+    assert latents(load(), Recipe(prompt="a red apple", seed=7, steps=2, sampler=name))[-1].isfinite().all()

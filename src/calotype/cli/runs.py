@@ -64,6 +64,7 @@ def studio_of(record: Record | None, model: Path | None, threads: int | None) ->
         raise CalotypeError(
             f"the picture was made with {record.model} (sha256 {record.model_hash[:10]}): say where it is with --model."
         )
-    if threads or record:
-        torch.set_num_threads(threads or (record.threads if record else 1))
+    threads = threads or (record.threads if record else None)
+    if threads is not None:
+        torch.set_num_threads(threads)
     return api.load(model)
