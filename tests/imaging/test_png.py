@@ -8,30 +8,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from calotype.errors import CalotypeError
 from calotype.imaging.picture import Picture
-from calotype.imaging.png import parameters, read_record
+from calotype.imaging.png import read_record
 from calotype.recipe import Recipe, Record
-
-
-def test_parameters_as_a1111_writes_them(record: Record) -> None:
-    assert parameters(record) == (
-        "a red cat\n"
-        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 7, Size: 128x96, "
-        "Model hash: 6ce0161689, Model: embedded, RNG: CPU, Version: calotype 0.1.0"
-    )
-
-
-def test_parameters_with_all_that_is_optional(record: Record) -> None:
-    recipe = record.recipe.but(negative_prompt="blue\nbackground", cfg_scale=7.5, clip_skip=2, cfg_rescale=0.7)
-    assert parameters(record.but(recipe=recipe, model="a, b: c")) == (
-        "a red cat\n"
-        "Negative prompt: blue\nbackground\n"
-        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 128x96, "
-        'Model hash: 6ce0161689, Model: "a, b: c", Clip skip: 2, RNG: CPU, CFG Rescale: 0.7, Version: calotype 0.1.0'
-    )
-
-
-def test_parameters_of_an_empty_prompt_begin_with_the_steps(record: Record) -> None:
-    assert parameters(record.but(recipe=record.recipe.but(prompt=""))).startswith("Steps: 20")
 
 
 @settings(max_examples=60, deadline=None)

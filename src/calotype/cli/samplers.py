@@ -1,5 +1,6 @@
 """``calotype samplers``: what a recipe's sampler and scheduler can be."""
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,5 +65,5 @@ def _row(sampler: "Sampler") -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (header, ("---",) * len(header), *rows)]

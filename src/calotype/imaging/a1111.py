@@ -1,0 +1,201 @@
+"""AUTOMATIC1111's text about a picture, written and read as version 1.10.1 does it."""
+
+import json
+import math
+import re
+from typing import Any
+
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.diffusion.schedulers import SCHEDULERS
+from calotype.errors import CalotypeError
+from calotype.imaging.upscaling import UPSCALERS
+from calotype.recipe import Recipe, Record
+
+_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_SIZE = re.compile(r"^(\d+)x(\d+)$")
+_NETWORK = re.compile(r"<(\w+):([^>]+)>")
+_NEGATIVE = "Negative prompt:"
+_RNG = {"cpu": "CPU", "philox": "NV"}
+_FIELDS = {
+    "Steps": "steps", "Sampler": "sampler", "Schedule type": "scheduler", "CFG scale": "cfg_scale", "Seed": "seed",
+    "Size-1": "width", "Size-2": "height", "Variation seed": "subseed", "Variation seed strength": "subseed_strength",
+    "Seed resize from-1": "seed_resize_from_w", "Seed resize from-2": "seed_resize_from_h", "Clip skip": "clip_skip",
+    "ENSD": "eta_noise_seed_delta", "RNG": "rng", "Emphasis": "emphasis", "Eta": "eta", "Eta DDIM": "eta",
+    "Sigma churn": "s_churn", "Sigma noise": "s_noise", "CFG Rescale": "cfg_rescale", "Hires upscale": "hr_scale",
+    "Hires steps": "hr_steps", "Hires upscaler": "hr_upscaler", "Hires sampler": "hr_sampler",
+    "Hires schedule type": "hr_scheduler", "Hires prompt": "hr_prompt", "Hires negative prompt": "hr_negative_prompt",
+    "Hires CFG Scale": "hr_cfg_scale", "Denoising strength": "hr_denoising_strength",
+}  # fmt: skip
+"""Where a recipe keeps what A1111 calls so."""
+_SILENT = {
+    "Model", "Model hash", "Version", "User", "Hires sampler: Use same sampler", "Hires steps: 0",
+    "Hires schedule type: Use same scheduler", "Hires checkpoint: Use same checkpoint", "Denoising strength: 0",
+}  # fmt: skip
+"""Keys and pairs that ask for nothing."""
+
+
+def parameters(record: Record) -> str:
+    """The text that A1111 writes for such a picture (its ``create_infotext``): same order, same quoting."""
+    recipe = record.recipe
+    pairs: dict[str, str | float | None] = {
+        "Steps": recipe.steps,
+        "Sampler": recipe.sampler,
+        "Schedule type": SCHEDULERS[recipe.scheduler].label,
+        "CFG scale": recipe.cfg_scale,
+        "Image CFG scale": _unless(1.5, recipe.image_cfg_scale),
+        "Seed": recipe.seed,
+        "Size": f"{recipe.width}x{recipe.height}",
+        "Model hash": record.model_hash[:10],
+        "Model": record.model,
+        **_variation(recipe),
+        "Denoising strength": recipe.denoising_strength if recipe.hr_scale == 1 else recipe.hr_denoising_strength,
+        "Clip skip": _unless(1, recipe.clip_skip),
+        "ENSD": _unless(0, recipe.eta_noise_seed_delta),
+        "Init image hash": record.inputs.get("init_image", "")[:32] or None,
+        "RNG": _RNG[recipe.rng],
+        **_extras(recipe),
+        "Version": f"calotype {record.versions.get('calotype', '')}".strip(),
+    }
+    line = ", ".join(
+        key if key == value else f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None
+    )
+    negative = f"\n{_NEGATIVE} {recipe.negative_prompt}" if recipe.negative_prompt else ""
+    return f"{recipe.prompt}{negative}\n{line}".strip()
+
+
+def parse(text: str) -> dict[str, str]:
+    """The pairs in such a text (A1111's ``parse_generation_parameters``), "Prompt" and "Negative prompt" among them.
+
+    A size becomes two pairs, Key-1 and Key-2. Only a last line of three pairs or more is one of pairs.
+    """
+    *lines, last = text.strip().split("\n")
+    if len(_PAIR.findall(last)) < 3:
+        lines, last = [*lines, last], ""
+    said: dict[str, list[str]] = {"Prompt": [], "Negative prompt": []}
+    part = "Prompt"
+    for line in map(str.strip, lines):
+        if line.startswith(_NEGATIVE):
+            part, line = "Negative prompt", line.removeprefix(_NEGATIVE).strip()
+        if line or said[part]:
+            said[part].append(line)
+    pairs = {name: "\n".join(spoken) for name, spoken in said.items()}
+    for key, value in _PAIR.findall(last):
+        if not value:
+            continue
+        value = _unquoted(value)
+        size = _SIZE.match(value)
+        pairs |= {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
+    return _with_hires_of_old(pairs)
+
+
+def recipe_of(text: str) -> tuple[Recipe, list[str]]:
+    """The recipe that such a text asks for, and what of it cannot be honoured, as lines for a person."""
+    pairs, missed = {"RNG": "GPU", **parse(text)}, list[str]()
+    fields: dict[str, Any] = {}
+    for key, field in (("Prompt", "prompt"), ("Negative prompt", "negative_prompt")):
+        words = pairs.pop(key)
+        missed += [f"{network[0]} in the {key.lower()}" for network in _NETWORK.finditer(words)]
+        fields[field] = _NETWORK.sub("", words)
+    missed += _settle_second_pass(pairs)
+    for key, value in pairs.items():
+        pair = f"{key}: {value}"
+        if key in _SILENT or pair in _SILENT:
+            continue
+        try:
+            if key == "Hires upscaler" and value not in UPSCALERS:
+                raise CalotypeError("no such upscaler")
+            Recipe(**{_FIELDS[key]: value})
+            fields[_FIELDS[key]] = value
+        except (CalotypeError, KeyError):
+            missed.append(pair)
+    sampler = SAMPLERS[Recipe(**fields).sampler]
+    for name in ("eta", "s_churn", "s_noise"):
+        if name in fields and name not in sampler.options:
+            missed.append(f"{name} {fields.pop(name)}: {sampler.name} has none")
+    if sampler.noise == "brownian":
+        missed.append(f"the noise between the steps of {sampler.name}: A1111 takes it from another tree")
+    return Recipe(**fields), missed
+
+
+def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
+    """A size to enlarge to becomes a scale; a strength without a second pass belongs to a picture that is not there."""
+    missed = []
+    size = [pairs.pop(f"Hires resize-{side}", "0") for side in (1, 2)]
+    if size != ["0", "0"]:
+        scales = {
+            int(side) / max(1, int(pairs.get(f"Size-{axis}", 0))) for axis, side in enumerate(size, 1) if side != "0"
+        }
+        if len(scales) == 1:
+            pairs["Hires upscale"] = str(scales.pop())
+        else:
+            missed.append(f"Hires resize: {'x'.join(size)}, which is no multiple of the size")
+    if "Hires upscale" not in pairs and "Denoising strength" in pairs:
+        strength = pairs.pop("Denoising strength")
+        missed.append(f"Denoising strength: {strength}, of a picture to begin with that is not in the file")
+    return missed
+
+
+def _with_hires_of_old(pairs: dict[str, str]) -> dict[str, str]:
+    """Old versions wrote the second pass's size as the size, and the first's beside it, or 0x0 for about 512 x 512."""
+    first = [int(pairs.get(f"First pass size-{side}", -1)) for side in (1, 2)]
+    if -1 in first or "Hires upscale" in pairs or "Hires resize-1" in pairs:
+        return pairs
+    size = [int(pairs.get(f"Size-{side}", 512)) for side in (1, 2)]
+    if 0 in first:
+        scale = math.sqrt(512 * 512 / math.prod(size))
+        first = [math.ceil(scale * side / 64) * 64 for side in size]
+    both = {"Size": first, "Hires resize": size}
+    return pairs | {f"{key}-{side + 1}": str(value[side]) for key, value in both.items() for side in (0, 1)}
+
+
+def _variation(recipe: Recipe) -> dict[str, str | float]:
+    pairs: dict[str, str | float] = {}
+    if recipe.subseed_strength:
+        pairs = {"Variation seed": recipe.subseed, "Variation seed strength": recipe.subseed_strength}
+    if recipe.seed_resize_from_w and recipe.seed_resize_from_h:
+        pairs["Seed resize from"] = f"{recipe.seed_resize_from_w}x{recipe.seed_resize_from_h}"
+    return pairs
+
+
+def _extras(recipe: Recipe) -> dict[str, str | float | None]:
+    pairs: dict[str, str | float | None] = {}
+    if recipe.hr_scale > 1:
+        pairs = {
+            "Hires prompt": recipe.hr_prompt, "Hires negative prompt": recipe.hr_negative_prompt,
+            "Hires CFG Scale": recipe.hr_cfg_scale, "Hires upscale": recipe.hr_scale, "Hires steps": recipe.hr_steps,
+            "Hires upscaler": recipe.hr_upscaler, "Hires sampler": recipe.hr_sampler,
+            "Hires schedule type": recipe.hr_scheduler and SCHEDULERS[recipe.hr_scheduler].label,
+        }  # fmt: skip
+    if recipe.mask is not None:
+        pairs |= {
+            "Mask blur": recipe.mask_blur,
+            "Mask mode": "Inpaint not masked" if recipe.mask_invert else None,
+            "Inpaint area": "Only masked" if recipe.inpaint_area == "only masked" else None,
+            "Masked area padding": recipe.masked_padding if recipe.inpaint_area == "only masked" else None,
+            "Masked content": _unless("original", recipe.inpainting_fill),
+        }
+    return pairs | {
+        "Eta DDIM" if recipe.sampler.startswith("DDIM") else "Eta": recipe.eta,
+        "Sigma churn": recipe.s_churn,
+        "Sigma noise": recipe.s_noise,
+        "Emphasis": _unless("Original", recipe.emphasis),
+        "CFG Rescale": _unless(0, recipe.cfg_rescale),
+    }
+
+
+def _unless(usual: Any, value: Any) -> Any:
+    return None if value == usual else value
+
+
+def _quoted(value: str | float) -> str:
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(",\n:") else text
+
+
+def _unquoted(text: str) -> str:
+    if text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text

@@ -1,0 +1,109 @@
+"""ComfyUI's graphs: the plain ones, with one KSampler, as recipes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.errors import CalotypeError
+from calotype.recipe import Recipe
+
+Node = dict[str, Any]
+
+_FIELDS = {"seed": "seed", "steps": "steps", "cfg": "cfg_scale", "sampler_name": "sampler", "scheduler": "scheduler"}
+_UNDERSTOOD = {
+    "KSampler", "CLIPTextEncode", "CheckpointLoaderSimple", "EmptyLatentImage", "VAEDecode", "SaveImage",
+    "PreviewImage", "CLIPSetLastLayer", "RescaleCFG",
+}  # fmt: skip
+
+
+def recipe_of(text: str) -> tuple[Recipe, list[str]]:
+    """The recipe that a ``prompt`` graph (JSON in API format) asks for, and what of it cannot be honoured.
+
+    Raises CalotypeError for a graph without exactly one KSampler, and for what is none.
+    """
+    nodes = _nodes(text)
+    samplers = [node for node in nodes.values() if node["class_type"] == "KSampler"]
+    if len(samplers) != 1:
+        raise CalotypeError(f"the graph has {len(samplers)} KSampler nodes: only graphs with one of them can be read.")
+    (sampler,) = samplers
+    asked = sampler["inputs"]
+    fields: dict[str, Any] = {
+        "prompt": _words(nodes, asked.get("positive")),
+        "negative_prompt": _words(nodes, asked.get("negative")),
+        "prompt_style": "comfyui",
+    }
+    wanted = {field: asked.get(name) for name, field in _FIELDS.items()} | _found(nodes, sampler)
+    missed = [
+        f"{node['class_type']} (node {name})" for name, node in nodes.items() if node["class_type"] not in _UNDERSTOOD
+    ]
+    for field, value in wanted.items():
+        try:
+            Recipe(**{field: value})
+            fields[field] = value
+        except CalotypeError as error:
+            missed.append(str(error))
+    if float(asked.get("denoise", 1)) < 1:
+        missed.append(f"denoise {asked['denoise']}: the picture to begin with is not in the file")
+    if any(int(node["inputs"].get("batch_size", 1)) > 1 for node in _of_class(nodes, "EmptyLatentImage")):
+        missed.append("batch_size: only the first picture of a batch has the seed's own noise")
+    return Recipe(**fields), missed + _other_numbers(Recipe(**fields))
+
+
+def _nodes(text: str) -> dict[str, Node]:
+    try:
+        nodes = json.loads(text)
+        whole = all(isinstance(node["inputs"], dict) and isinstance(node["class_type"], str) for node in nodes.values())
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise CalotypeError(
+            "the graph is no ComfyUI prompt: it should be JSON of nodes, each with class_type and inputs."
+        )
+    return dict(nodes)
+
+
+def _found(nodes: dict[str, Node], sampler: Node) -> dict[str, Any]:
+    """Fields from the nodes beside the sampler."""
+    found: dict[str, Any] = {}
+    latent = _linked(nodes, sampler["inputs"].get("latent_image"))
+    if latent and latent["class_type"] == "EmptyLatentImage":
+        found |= {side: latent["inputs"].get(side) for side in ("width", "height")}
+    for node in _of_class(nodes, "CLIPSetLastLayer"):
+        found["clip_skip"] = -int(node["inputs"].get("stop_at_clip_layer", -1))
+    for node in _of_class(nodes, "RescaleCFG"):
+        found["cfg_rescale"] = node["inputs"].get("multiplier", 0.7)
+    return found
+
+
+def _of_class(nodes: dict[str, Node], name: str) -> Iterator[Node]:
+    return (node for node in nodes.values() if node["class_type"] == name)
+
+
+def _linked(nodes: dict[str, Node], link: Any) -> Node | None:
+    """The node at the other end of a link, which is [name, output]."""
+    return nodes.get(str(link[0])) if isinstance(link, list) and link else None
+
+
+def _words(nodes: dict[str, Node], link: Any) -> str:
+    """The text of a condition, or of a node that holds text, however many nodes lie between."""
+    for _ in nodes:
+        node = _linked(nodes, link)
+        if node is None:
+            break
+        inputs = node["inputs"]
+        value = next((inputs[key] for key in ("text", "string", "value") if key in inputs), None)
+        if isinstance(value, str):
+            return value
+        links = [other for other in inputs.values() if isinstance(other, list)]
+        link = value or next((other for other in links if _linked(nodes, other)), None)
+    return ""
+
+
+def _other_numbers(recipe: Recipe) -> list[str]:
+    sampler, missed = SAMPLERS[recipe.sampler], []
+    if not sampler.variance_preserving:
+        missed.append("the first noise's size: ComfyUI's is sqrt(1 + sigma^2), here it is sigma, as in A1111")
+    if sampler.stochastic:
+        missed.append(f"the noise between the steps of {sampler.name}: ComfyUI draws it from another seed")
+    return missed

@@ -1,0 +1,41 @@
+"""What a picture says of its making, whichever program it is from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from calotype.errors import CalotypeError
+from calotype.imaging import a1111, comfy
+from calotype.imaging.png import PARAMETERS_KEY, RECORD_KEY, read_record, read_texts
+from calotype.recipe import Recipe, Record
+
+_OTHERS = {PARAMETERS_KEY: a1111.recipe_of, "prompt": comfy.recipe_of}
+"""Who reads the text of which key."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A recipe found in a picture."""
+
+    recipe: Recipe
+    not_honoured: tuple[str, ...] = ()
+    """What it asks for beyond the recipe, as lines for a person."""
+    record: Record | None = None
+    """Calotype's own, where it has one."""
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What a picture of Calotype's, A1111's or ComfyUI's asks for. Raises CalotypeError for what says nothing."""
+    texts = read_texts(path)
+    if RECORD_KEY in texts:
+        record = read_record(path)
+        return Provenance(record.recipe, (), record)
+    for key, recipe_of in _OTHERS.items():
+        if key in texts:
+            try:
+                recipe, missed = recipe_of(texts[key])
+            except CalotypeError:
+                raise
+            except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+                raise CalotypeError(f"what {path} says of its making is damaged: {error}") from error
+            return Provenance(recipe, tuple(missed))
+    raise CalotypeError(f"{path} says nothing of its making: it needs the text of Calotype, A1111 or ComfyUI.")

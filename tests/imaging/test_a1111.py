@@ -1,0 +1,244 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.diffusion.schedulers import SCHEDULERS
+from calotype.errors import CalotypeError
+from calotype.imaging.a1111 import parameters, parse, recipe_of
+from calotype.imaging.provenance import read_provenance
+from calotype.recipe import Recipe, Record
+
+PICTURE = """a (red:1.3) cat,
+on a mat
+Negative prompt: blurry, text: no
+second line
+Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 965400086, Size: 512x768, Model hash: 6ce0, Model: v1-5"""
+
+
+def test_parameters_as_a1111_writes_them(record: Record) -> None:
+    assert parameters(record) == (
+        "a red cat\n"
+        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 7, Size: 128x96, "
+        "Model hash: 6ce0161689, Model: embedded, RNG: CPU, Version: calotype 0.1.0"
+    )
+
+
+def test_parameters_with_all_that_is_optional(record: Record) -> None:
+    recipe = record.recipe.but(negative_prompt="blue\nbackground", cfg_scale=7.5, clip_skip=2, cfg_rescale=0.7)
+    assert parameters(record.but(recipe=recipe, model="a, b: c")) == (
+        "a red cat\n"
+        "Negative prompt: blue\nbackground\n"
+        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 128x96, "
+        'Model hash: 6ce0161689, Model: "a, b: c", Clip skip: 2, RNG: CPU, CFG Rescale: 0.7, Version: calotype 0.1.0'
+    )
+
+
+def test_parameters_of_an_empty_prompt_begin_with_the_steps(record: Record) -> None:
+    assert parameters(record.but(recipe=record.recipe.but(prompt=""))).startswith("Steps: 20")
+
+
+def test_parameters_of_a_picture_from_a_picture_enlarged(record: Record) -> None:
+    recipe = record.recipe.but(
+        hr_scale=2, hr_upscaler="Latent (nearest)", hr_denoising_strength=0.55, rng="philox",
+        eta_noise_seed_delta=31337, subseed=3, subseed_strength=0.25, seed_resize_from_w=64,
+        seed_resize_from_h=32, sampler="Euler a", eta=0.5,
+    )  # fmt: skip
+    assert parameters(record.but(recipe=recipe)).splitlines()[1] == (
+        "Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7, Seed: 7, Size: 128x96, "
+        "Model hash: 6ce0161689, Model: embedded, Variation seed: 3, Variation seed strength: 0.25, "
+        "Seed resize from: 64x32, Denoising strength: 0.55, ENSD: 31337, RNG: NV, Hires upscale: 2, "
+        "Hires upscaler: Latent (nearest), Eta: 0.5, Version: calotype 0.1.0"
+    )
+
+
+def test_a_picture_of_a1111s_as_it_reads_it() -> None:
+    assert parse(PICTURE) == {
+        "Prompt": "a (red:1.3) cat,\non a mat", "Negative prompt": "blurry, text: no\nsecond line", "Steps": "30",
+        "Sampler": "DPM++ 2M Karras", "CFG scale": "7.5", "Seed": "965400086", "Size-1": "512", "Size-2": "768",
+        "Model hash": "6ce0", "Model": "v1-5",
+    }  # fmt: skip
+    recipe, missed = recipe_of(PICTURE)
+    assert (recipe.sampler, recipe.scheduler, recipe.steps, recipe.seed) == ("DPM++ 2M", "karras", 30, 965400086)
+    assert (recipe.width, recipe.height, recipe.cfg_scale, recipe.rng) == (512, 768, 7.5, "philox")
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("", {"Prompt": "", "Negative prompt": ""}),
+        ("a: 1, b: 2", {"Prompt": "a: 1, b: 2", "Negative prompt": ""}),
+        ("x\nab: 1, bc: 2, cd: 3", {"Prompt": "x", "Negative prompt": "", "ab": "1", "bc": "2", "cd": "3"}),
+        ("  a  \n b \nNegative prompt:c", {"Prompt": "a\nb", "Negative prompt": "c"}),
+        ('aa: "x, \\"y\\": z", bb: "\\q", cc:, dd: 1x2', {
+            "Prompt": "", "Negative prompt": "", "aa": 'x, "y": z', "bb": '"\\q"', "dd-1": "1", "dd-2": "2",
+        }),
+    ],
+)  # fmt: skip
+def test_the_corners_of_its_reader(text: str, pairs: dict[str, str]) -> None:
+    assert parse(text) == pairs
+
+
+LINE = "p\nSteps: 9, Sampler: Euler a, Size: 64x64"
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "value"),
+    [
+        ("Schedule type: SGM Uniform", "scheduler", "sgm_uniform"),
+        ("RNG: CPU", "rng", "cpu"),
+        ("Eta: 0.3", "eta", 0.3),
+        ("ENSD: 31337", "eta_noise_seed_delta", 31337),
+        ("Variation seed: 5, Variation seed strength: 0.2", "subseed_strength", 0.2),
+        ("Seed resize from: 32x48", "seed_resize_from_h", 48),
+        ("Denoising strength: 0.6, Hires upscale: 1.5", "hr_denoising_strength", 0.6),
+        ("Hires resize: 128x128, Hires steps: 0", "hr_scale", 2),
+        ("Hires resize: 0x96", "hr_scale", 1.5),
+        ("Hires upscale: 2, Hires schedule type: Beta, Hires sampler: Use same sampler", "hr_scheduler", "beta"),
+        ("Emphasis: No norm", "emphasis", "No norm"),
+        ("Clip skip: 2", "clip_skip", 2),
+    ],
+)
+def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
+    recipe, missed = recipe_of(f"{LINE}, {more}")
+    assert (getattr(recipe, field), missed) == (value, [])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Face restoration: GFPGAN", "Sampler: Euler b", "Schedule type: Turbo", "Hires upscaler: R-ESRGAN 4x+",
+        "Denoising strength: 0.5", "Hires resize: 128x65", "Lora hashes: \"a: 0123456789ab\"", "Clip skip: 99",
+        "Sigma churn: 1", "RNG: other", "TI hashes: x", "Refiner: b",
+    ],
+)  # fmt: skip
+def test_what_cannot_is_listed(more: str) -> None:
+    missed = recipe_of(f"{LINE}, {more}")[1]
+    assert len(missed) == 1
+
+
+def test_networks_in_the_prompt_are_listed_and_taken_out() -> None:
+    recipe, missed = recipe_of("a cat <lora:fur:0.8> here\nSteps: 9, Sampler: Euler, Size: 64x64")
+    assert recipe.prompt == "a cat  here"
+    assert missed == ["<lora:fur:0.8> in the prompt"]
+
+
+def test_old_second_passes() -> None:
+    recipe, missed = recipe_of(
+        "p\nSteps: 9, Sampler: Euler, Size: 1024x1024, Denoising strength: 0.7, First pass size: 0x0"
+    )
+    assert (recipe.width, recipe.height, recipe.hr_scale) == (512, 512, 2)
+    assert missed == ["First pass size-1: 0", "First pass size-2: 0"]
+
+
+WORDS = st.text("ab (:1.2)[],é猫", max_size=20).map(str.strip).filter(lambda text: not text.startswith("Negative"))
+
+
+@given(
+    prompt=WORDS, negative=WORDS, seed=st.integers(0, 2**64 - 1), sampler=st.sampled_from(list(SAMPLERS)),
+    scheduler=st.sampled_from(list(SCHEDULERS)), cfg_scale=st.floats(0, 30), rng=st.sampled_from(["cpu", "philox"]),
+    clip_skip=st.integers(1, 12), hr_scale=st.sampled_from([1, 1.5, 2]), cfg_rescale=st.floats(0, 1),
+    eta_noise_seed_delta=st.integers(0, 99),
+)  # fmt: skip
+def test_what_is_written_is_read_back(**fields: object) -> None:
+    words = {"prompt": fields.pop("prompt"), "negative_prompt": fields.pop("negative")}
+    recipe = Recipe(**words, **fields, width=64, height=96)
+    record = Record(
+        recipe=recipe, model="a, b: c", model_hash="0" * 64, dtype="float32", device="cpu", threads=1, noise=recipe.rng,
+        versions={}, digests=(),
+    )  # fmt: skip
+    assert recipe_of(parameters(record))[0] == recipe
+
+
+def save(path: Path, key: str, text: str) -> Path:
+    info = PngInfo()
+    info.add_text(key, text)
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+    return path
+
+
+def test_pictures_of_a1111_are_read(tmp_path: Path) -> None:
+    assert read_provenance(save(tmp_path / "a.png", "parameters", PICTURE)).recipe.steps == 30
+    comment = b"UNICODE\0" + PICTURE.replace("cat", "猫").encode("utf-16-be")
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = comment
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    assert "猫" in read_provenance(tmp_path / "a.jpg").recipe.prompt
+
+
+GRAPH = {
+    "3": {"class_type": "KSampler", "inputs": {
+        "seed": 5, "steps": 12, "cfg": 6.5, "sampler_name": "dpmpp_2m", "scheduler": "karras", "denoise": 1,
+        "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "v1-5.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 640, "batch_size": 1}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["4", 1]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "text", "clip": ["4", 1]}},
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+    "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}},
+}  # fmt: skip
+
+
+def changed(node: str, **inputs: object) -> str:
+    return json.dumps({**GRAPH, node: {**GRAPH[node], "inputs": {**GRAPH[node]["inputs"], **inputs}}})
+
+
+def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
+    found = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(GRAPH)))
+    assert found.recipe == Recipe(
+        prompt="a cat", negative_prompt="text", seed=5, steps=12, cfg_scale=6.5, sampler="DPM++ 2M", scheduler="karras",
+        width=512, height=640, prompt_style="comfyui",
+    )  # fmt: skip
+    assert len(found.not_honoured) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        (changed("3", denoise=0.5), "denoise 0.5"),
+        (changed("5", batch_size=2), "batch_size"),
+        (changed("3", sampler_name="seeds_2"), "unknown sampler"),
+        (changed("3", steps=0), "steps is 0"),
+        (json.dumps({**GRAPH, "10": {"class_type": "FreeU", "inputs": {}}}), "FreeU (node 10)"),
+        (changed("3", sampler_name="euler_ancestral"), "another seed"),
+    ],
+)
+def test_what_of_a_graph_cannot_be_honoured_is_listed(tmp_path: Path, text: str, listed: str) -> None:
+    lines = read_provenance(save(tmp_path / "a.png", "prompt", text)).not_honoured
+    assert len(lines) == 2
+    assert any(listed in line for line in lines)
+
+
+def test_nodes_between_are_followed_and_the_layer_is_read(tmp_path: Path) -> None:
+    graph = {
+        **json.loads(changed("6", text=["11", 0])),
+        "11": {"class_type": "PrimitiveString", "inputs": {"value": "a dog"}},
+        "12": {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": -2}},
+    }
+    recipe = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(graph))).recipe
+    assert (recipe.prompt, recipe.clip_skip) == ("a dog", 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("prompt", "{"), ("prompt", "[]"), ("prompt", "{}"), ("prompt", '{"1": 2}'), ("comment", "hello"),
+        ("prompt", changed("5", batch_size="x")), ("prompt", "[" * 5000),
+        ("parameters", "p\nSteps: 9, Sampler: Euler, Hires resize-1: x, Hires resize-2: y"),
+    ],
+)  # fmt: skip
+def test_hostile_texts_are_one_line(tmp_path: Path, key: str, text: str) -> None:
+    with pytest.raises(CalotypeError) as error:
+        read_provenance(save(tmp_path / "a.png", key, text))
+    assert "\n" not in str(error.value)
+
+
+@given(text=st.text(max_size=300))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    assert recipe_of(text)[0].steps >= 1
