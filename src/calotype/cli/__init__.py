@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import calotype
+from calotype.cli.again import again
 from calotype.cli.convert import convert
 from calotype.cli.data import data
 from calotype.cli.evaluate import evaluate
@@ -14,16 +15,23 @@ from calotype.cli.img2img import img2img
 from calotype.cli.info import info
 from calotype.cli.inpaint import inpaint
 from calotype.cli.pull import pull
+from calotype.cli.resume import resume
 from calotype.cli.samplers import samplers
+from calotype.cli.study import study
 from calotype.cli.tokens import tokens
 from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
+from calotype.cli.verify import verify
 from calotype.errors import CalotypeError
 
 app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False)
-for command in (txt2img, img2img, inpaint, tokens, samplers, info, convert, pull, train, evaluate):
+for command in (
+    txt2img, img2img, inpaint, again, verify, resume, tokens, samplers, info, convert, pull, train,
+    evaluate,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(data)
+app.add_typer(study)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,36 @@
+"""``calotype resume FILE``: a cut run, taken up where it was kept."""
+
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calotype.cli import output, runs
+
+
+def resume(
+    file: Annotated[Path, typer.Argument(help="What --save-state-every wrote: PICTURE.run.safetensors.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The model, if it is not where it was.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as before.")] = None,
+    save_state_every: Annotated[int, typer.Option(min=0, help="Keep the run again, every so many steps.")] = 0,
+) -> None:
+    """Go on with a picture that was interrupted. It ends in the same bytes as if it had never been.
+
+    Example: calotype resume out/00000-7.run.safetensors
+    """
+    from calotype.pipeline import read_run
+
+    run = read_run(file)
+    recipe = run.record.recipe
+    (path,) = output.paths(out or Path(run.output), [recipe.seed])
+    studio = runs.studio_of(run.record, model or (Path(run.model) if run.model else None), threads)
+    for line in run.check(studio):
+        typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
+    with runs.shown(recipe.steps - run.state.index) as watched:
+        rest = runs.kept(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
+        studio.develop(recipe, chain([run.state], rest)).save(path)
+    typer.echo(path)

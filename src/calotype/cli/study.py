@@ -1,0 +1,72 @@
+"""``calotype study samplers``: which sampler is how exact, at what cost, with a model of yours."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from calotype.errors import CalotypeError
+
+study = typer.Typer(name="study", help="Measure what people guess about.", no_args_is_help=True)
+
+
+@study.callback()
+def _study() -> None:
+    """Keep ``samplers`` a command of its own."""
+
+
+@study.command()
+def samplers(
+    prompts: Annotated[Path, typer.Option(help="A file with a prompt on each line.")],
+    model: Annotated[Path | None, typer.Option(help="The model; without it: the embedded one.")] = None,
+    steps: Annotated[str, typer.Option(help="Numbers of steps.")] = "4,6,8,10,15,20,30,50",
+    names: Annotated[str, typer.Option("--samplers", help="Names that `calotype samplers` lists.")] = (
+        "Euler,Heun,DPM++ 2M,UniPC,DDIM,LMS,DEIS"
+    ),
+    seeds: Annotated[str, typer.Option(help="Seeds.")] = "1,2,3,4",
+    cfg_scale: Annotated[float, typer.Option(min=0, max=100, help="How strongly prompts are followed.")] = 4.0,
+    scheduler: Annotated[str, typer.Option(help="One for all, or automatic: each sampler's usual one.")] = "automatic",
+    reference_steps: Annotated[int, typer.Option(min=2, help="Heun steps of the solution to compare with.")] = 256,
+    out: Annotated[Path, typer.Option("-o", help="The folder for the page, the table and the pictures.")] = Path(
+        "study"
+    ),
+) -> None:
+    """Measure samplers against the exact solution. Ctrl-C stops; the same command goes on with what is there.
+
+    Example: calotype study samplers --prompts prompts.txt --samplers "Euler,DPM++ 2M" --steps 5,10,20 --seeds 1,2
+    """
+    try:
+        asked = [line.strip() for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalotypeError(f"cannot read {prompts}: it should be a text file with a prompt on each line.") from error
+    if not asked:
+        raise CalotypeError(f"{prompts} is empty: write a prompt on each line.")
+    counts, seed_list = _numbers("steps", steps), _numbers("seeds", seeds)
+
+    from calotype import api
+    from calotype.diffusion.samplers import find_sampler
+
+    try:
+        from calotype.lab import study as lab
+        from calotype.lab.study_page import write_page
+    except ImportError as error:
+        raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
+
+    rows = tuple(find_sampler(name)[0].name for name in names.split(","))
+    plan = lab.Plan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
+    total = len(asked) * len(rows) * len(counts) * len(seed_list)
+    trials = lab.trials(api.load(model), plan, out)
+    page = write_page(list(track(trials, "studying", total, console=Console(stderr=True))), out)
+    typer.echo(page)
+
+
+def _numbers(name: str, text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise CalotypeError(f"{name} is {text!r}, but must be whole numbers, as in 4,8,16.") from error
+    if min(numbers) < (name == "steps"):
+        raise CalotypeError(f"{name} is {text!r}: the least is {int(name == 'steps')}.")
+    return numbers

@@ -1,0 +1,122 @@
+"""A picture stopped at any moment, made again, and compared with what its file says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from calotype import cli
+from calotype.imaging.picture import Picture
+from calotype.imaging.png import read_record
+from calotype.recipe import Record
+
+
+@pytest.fixture(scope="module")
+def picture(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "a.png"
+    command = ["txt2img", "a unicorn", "--seed", "7", "--steps", "3", "--model", str(tiny_folder), "-o", str(path)]
+    assert cli.main([*command, "--threads", "1"]) == 0
+    return path
+
+
+def _saved(path: Path, picture: Path, record: Record) -> Path:
+    with Image.open(picture) as image:
+        Picture.of(image.convert("RGB"), record).save(path)
+    return path
+
+
+def test_a_killed_run_ends_in_the_same_bytes(tiny_folder: Path, tmp_path: Path) -> None:
+    command = ["txt2img", "a", "--seed", "7", "--steps", "300", "--sampler", "DPM++ 2M SDE", "--threads", "1"]
+    command += ["--model", str(tiny_folder), "-o"]
+    whole, cut = tmp_path / "whole.png", tmp_path / "cut.png"
+    kept = tmp_path / "cut.run.safetensors"
+    killed = [*command, str(cut), "--save-state-every", "5"]
+    with subprocess.Popen([sys.executable, "-m", "calotype", *killed], stderr=subprocess.PIPE) as running:
+        while not kept.exists() and running.poll() is None:
+            time.sleep(0.01)
+        os.kill(running.pid, signal.SIGKILL)
+    assert running.returncode == -signal.SIGKILL
+    assert not cut.exists()
+    assert cli.main(["resume", str(kept)]) == 0
+    assert cli.main([*command, str(whole)]) == 0
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_a_whole_picture_leaves_no_run_behind(tiny_folder: Path, tmp_path: Path) -> None:
+    command = ["txt2img", "a", "--steps", "3", "--save-state-every", "1", "--model", str(tiny_folder)]
+    assert cli.main([*command, "-o", str(tmp_path / "a.png")]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_again_gives_the_same_file(picture: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    assert cli.main(["again", str(picture), "--model", str(tiny_folder), "-o", str(tmp_path / "b.png")]) == 0
+    assert (tmp_path / "b.png").read_bytes() == picture.read_bytes()
+
+
+def _verify(path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    status = cli.main(["verify", str(path), "--model", str(model), "--threads", "1"])
+    captured = capsys.readouterr()
+    return status, captured.out + captured.err
+
+
+def test_a_true_picture_is_verified(picture: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = _verify(picture, tiny_folder, capsys)
+    assert (status, said) == (0, f"{picture}: equal: every step and every pixel\n")
+
+
+def test_a_flipped_pixel_is_found(
+    picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = read_record(picture)
+    with Image.open(picture) as image:
+        image = image.convert("RGB")
+        red, green, blue = image.getpixel((5, 6))
+        image.putpixel((5, 6), (red ^ 1, green, blue))
+        Picture.of(image, record).save(tmp_path / "a.png")
+    status, said = _verify(tmp_path / "a.png", tiny_folder, capsys)
+    assert status == 1
+    assert "no step differs; 1 pixels differ, by at most 1 of 255; the pixels were changed" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"model_hash": "0" * 64}, "another model file (0000000000 then, "),
+        ({"threads": 63}, "another number of threads (63 then, 1 now)"),
+        ({"versions": {"torch": "1.0"}}, "another torch (1.0 then, "),
+        ({"cpu": "abacus"}, "another CPU (abacus then, "),
+        ({}, "the record was changed"),
+    ],
+)
+def test_causes_are_told_apart(
+    change: dict[str, object], cause: str, picture: Path, tiny_folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    record = read_record(picture)
+    lying = record.but(digests=(record.digests[0], "0" * 16, "0" * 16), **change)
+    status, said = _verify(_saved(tmp_path / "a.png", picture, lying), tiny_folder, capsys)
+    assert status == 1
+    assert "the first step that differs is 2" in said
+    assert cause in said
+
+
+def test_a_recipe_that_lies_is_found(
+    picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = read_record(picture)
+    lying = record.but(recipe=record.recipe.but(prompt="a cat"))
+    status, said = _verify(_saved(tmp_path / "a.png", picture, lying), tiny_folder, capsys)
+    assert status == 1
+    assert "the first step that differs is 1" in said
+
+
+def test_what_cannot_be_told_is_status_2(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    for path in (tmp_path / "plain.png", tmp_path / "absent.png", picture):  # the last needs --model
+        assert cli.main(["verify", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 3
