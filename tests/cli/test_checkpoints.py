@@ -1,0 +1,60 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from calotype import cli
+
+
+def test_info_needs_no_torch(tmp_path: Path) -> None:
+    """Importing it would take longer than the whole answer may."""
+    save_file({"lora_unet_x.lora_up.weight": torch.ones(2, 3)}, tmp_path / "x.safetensors")
+    code = "import sys; from calotype import cli; print(cli.main(sys.argv[1:]), 'torch' in sys.modules)"
+    for extra in ([], ["--json"], ["--hash"]):
+        command = [sys.executable, "-c", code, "info", str(tmp_path / "x.safetensors"), *extra]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.stderr == ""
+        assert "a LoRA" in done.stdout
+        assert done.stdout.endswith("0 False\n")
+    assert "LoRA hash (AutoV3)" in done.stdout
+
+
+def test_info_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_file({"emb_params": torch.ones(2, 3)}, tmp_path / "x")
+    assert cli.main(["info", str(tmp_path / "x"), "--json", "--hash"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["kind"].startswith("a textual-inversion embedding")
+    assert about["sha256"].startswith(about["hash (AutoV2)"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["info", "nothing/there"], "run `calotype pull nothing/there`"),
+        (["info", "nothing.safetensors"], "is not a file, or not there"),
+        (["convert", "lora", "out", "--layout", "diffusers"], "but a LoRA, which changes a model but is none"),
+        (["convert", "lora", "out", "--layout", "onnx"], "unknown layout 'onnx'"),
+        (["convert", "lora", "out.safetensors", "--layout", "ldm", "--dtype", "fp12"], "unknown dtype 'fp12'"),
+        (["convert", "lora", "out.ckpt", "--layout", "ldm"], "ends in .safetensors"),
+        (["pull", "no name"], "is no name on the hub"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    save_file({"lora_unet_x.lora_up.weight": torch.ones(2, 3)}, tmp_path / "lora")
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"lora"}
