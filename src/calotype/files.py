@@ -1,16 +1,16 @@
 """Where files live and how they are written: never half, never under their final name before they are whole."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from calotype.errors import CalotypeError
 
 
 def cache_dir(*parts: str) -> Path:
-    """The user's cache folder for Calotype (``CALOTYPE_CACHE``, else ``XDG_CACHE_HOME``, else ``~/.cache``), created."""
+    """The user's cache folder, created: ``CALOTYPE_CACHE``, else ``calotype`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
     base = os.environ.get("CALOTYPE_CACHE")
     if base is None:
         base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype")
@@ -26,26 +26,18 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises CalotypeError naming ``path`` when the folder cannot be written or the disk is full.
     """
     path = Path(path)
-    temporary: Path | None = None
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
+        temporary.replace(path)
     except OSError as error:
-        raise CalotypeError(f"cannot write {path}: {error.strerror or error}. Choose another place or make room.") from error
+        raise CalotypeError(
+            f"cannot write {path}: {error.strerror or error}. Choose another place or make room."
+        ) from error
     finally:
-        if temporary is not None:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
