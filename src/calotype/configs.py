@@ -52,7 +52,7 @@ class VaeConfig:
     @property
     def downscale(self) -> int:
         """Pixels per latent, along one side."""
-        return 2 ** (len(self.channels) - 1)
+        return 1 << (len(self.channels) - 1)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A picture that knows how it was made."""
 
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -29,15 +29,17 @@ class Picture(Image.Image):
         """The recipe that makes this picture again, every field settled."""
         return self.record.recipe
 
-    def save(self, fp: str | PathLike[str] | IO[bytes], format: str | None = None, **params: Any) -> None:
+    def save(
+        self, fp: str | bytes | PathLike[str] | PathLike[bytes] | IO[bytes], format: str | None = None, **params: Any
+    ) -> None:
         """As PIL saves, but a file appears whole or not at all, and a PNG carries the record.
 
         Raises CalotypeError when the file cannot be written.
         """
-        if not isinstance(fp, (str, PathLike)):
+        if not isinstance(fp, (str, bytes, PathLike)):
             super().save(fp, format, **self._params(format, params))
             return
-        path = Path(fspath(fp))
+        path = Path(fsdecode(fp))
         format = format or Image.registered_extensions().get(path.suffix.lower(), "PNG")
         with written_whole(path) as temporary:
             super().save(temporary, format, **self._params(format, params))

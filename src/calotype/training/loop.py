@@ -72,7 +72,7 @@ def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0
         with half_precision(device):
             loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
         optimizer.step()
         figures = {name: part.item() for name, part in parts.items()}

@@ -18,7 +18,7 @@ from calotype.data.sprites import SpriteBank
 from calotype.diffusion.parameterization import PARAMETERIZATIONS
 from calotype.diffusion.schedules import Schedule
 from calotype.model import Model
-from calotype.nn.clip import TextEncoder
+from calotype.nn.clip import TextEncoder, TextOutput
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
@@ -129,7 +129,8 @@ class UNetTask:
         device = next(self.text.parameters()).device
         tokens = torch.cat([self.tokenizer.encode(text) for text in texts])
         with half_precision(device):
-            return self.text(tokens.to(device)).context.to("cpu", torch.bfloat16)
+            read: TextOutput = self.text(tokens.to(device))
+        return read.context.to("cpu", torch.bfloat16)
 
 
 def task(run: Run, device: torch.device) -> UNetTask:
