@@ -10,11 +10,13 @@ from PIL import Image
 from calotype import pipeline
 from calotype.checkpoints.hub import located
 from calotype.configs import Parameterization as Predicted
+from calotype.errors import CalotypeError
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
 from calotype.pipeline import RunState
 from calotype.recipe import Recipe
+from calotype.text.language import language
 
 EMBEDDED = Path(__file__).parent / "embedded" / "model"
 
@@ -35,6 +37,7 @@ class Studio(Model):
 
         With a ``state`` of such a run, what comes after it.
         """
+        _refuse_attachments(recipe)
         return pipeline.states(self, recipe, state)
 
     def preview(self, state: RunState) -> Image.Image:
@@ -70,6 +73,15 @@ def load(
         place, name, device, dtype, ema=ema, parameterization=parameterization, zero_terminal_snr=zero_terminal_snr
     )
     return studio if vae is None else studio.with_part(Path(vae))
+
+
+def _refuse_attachments(recipe: Recipe) -> None:
+    words = language(recipe.prompt_style, recipe.emphasis)
+    for prompt in (recipe.prompt, recipe.hr_prompt or ""):
+        for attachment in words.prompt(prompt, recipe.steps, None).attachments:
+            raise CalotypeError(
+                f"the prompt asks for the LoRA {attachment.name!r}: none can be attached yet; leave it out."
+            )
 
 
 def _named(value: Any) -> Any:

@@ -15,7 +15,7 @@ AUTOMATIC = "automatic"
 
 
 def _drawn(seed: Any) -> Any:
-    return random.SystemRandom().randrange(2**32) if seed in (None, -1) else seed
+    return random.SystemRandom().randrange(2**32) if seed in (None, -1, "-1") else seed
 
 
 def _points(value: Any) -> Any:

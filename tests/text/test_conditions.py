@@ -6,6 +6,7 @@ from calotype.configs import TextConfig
 from calotype.errors import CalotypeError
 from calotype.nn.clip import TextEncoder
 from calotype.text.conditions import encode_prompts
+from calotype.text.language import language
 from calotype.text.tokenizer import Tokenizer
 
 
@@ -56,3 +57,30 @@ def test_clip_skip_leaves_out_layers_beyond_the_configured_ones(tokenizer: Token
         assert conditions.context.equal(encoder(rows, skip=layers).context)
     with pytest.raises(CalotypeError, match="3 layers: choose less"):
         encode_prompts(["a"], [tokenizer], [encoder], 4)
+
+
+@torch.inference_mode()
+def test_a_weight_multiplies_the_vectors_of_its_words(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
+    def context(prompt: str, style: str, emphasis: str) -> Tensor:
+        return encode_prompts([prompt], [tokenizer], [encoder], language=language(style, emphasis))[0].context[0]
+
+    plain = context("a red cat", "a1111", "Original")
+    no_norm = context("a (red:1.5) cat", "a1111", "No norm")
+    factors = torch.ones(77, 1)
+    factors[2] = 1.5
+    torch.testing.assert_close(no_norm, plain * factors)
+    original = context("a (red:1.5) cat", "a1111", "Original")
+    torch.testing.assert_close(original, no_norm * (plain.mean() / no_norm.mean()))
+    assert context("a (red:1.5) cat", "a1111", "Ignore").equal(plain)
+    assert context("a (red:1.5) cat", "a1111", "None").equal(encoder(tokenizer.encode("a (red:1.5) cat")).context[0])
+    empty = encoder(tokenizer.encode("")).context[0]
+    torch.testing.assert_close(context("a (red:1.5) cat", "comfyui", "Original"), empty + (plain - empty) * factors)
+
+
+@torch.inference_mode()
+def test_break_makes_chunks_that_are_encoded_apart(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
+    (conditions,) = encode_prompts(["a red BREAK cat"], [tokenizer], [encoder])
+    assert conditions.context.shape == (1, 2 * 77, 16)
+    for number, text in enumerate(("a red", "cat")):
+        part = conditions.context[:, 77 * number : 77 * (number + 1)]
+        assert torch.allclose(part, _alone(encoder, tokenizer.encode(text)[0]), atol=1e-6)

@@ -8,9 +8,11 @@ import typer
 
 import calotype
 from calotype.cli.again import again
+from calotype.cli.batch import batch
 from calotype.cli.convert import convert
 from calotype.cli.data import data
 from calotype.cli.evaluate import evaluate
+from calotype.cli.grid import grid
 from calotype.cli.img2img import img2img
 from calotype.cli.info import info
 from calotype.cli.inpaint import inpaint
@@ -26,7 +28,7 @@ from calotype.errors import CalotypeError
 
 app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False)
 for command in (
-    txt2img, img2img, inpaint, again, verify, resume, tokens, samplers, info, convert, pull, train,
+    txt2img, img2img, inpaint, batch, grid, again, verify, resume, tokens, samplers, info, convert, pull, train,
     evaluate,
 ):  # fmt: skip
     app.command()(command)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from calotype.errors import CalotypeError
@@ -11,6 +13,7 @@ from calotype.recipe import Recipe
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
 _LANCZOS = Image.Resampling.LANCZOS
+_GREY = 127.5
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,7 @@ def _masked(
     recipe: Recipe, image: Image.Image, mask: Image.Image, whole: Image.Image, fading: Image.Image, box: Box | None
 ) -> Canvas:
     def finish(painted: Image.Image) -> Image.Image:
-        if not recipe.keep_unmasked:
-            fade = Image.new("L", whole.size, 255)
-        else:
-            fade = fading
+        fade = fading if recipe.keep_unmasked else Image.new("L", whole.size, 255)
         if box is None:
             return Image.composite(painted, whole, fade)
         layer = whole.copy()
@@ -115,17 +115,30 @@ def _fitted(recipe: Recipe, image: Image.Image, size: tuple[int, int]) -> Image.
 
 
 def _filled(image: Image.Image, hole: Image.Image) -> Image.Image:
-    """The hole filled with the colours around it, the nearest counting most: ever wider blurs, from the widest up."""
-    known = image.convert("RGBA")
-    known.putalpha(ImageChops.invert(hole))
-    known = Image.composite(known, Image.new("RGBA", image.size), ImageChops.invert(hole))
-    premultiplied = known.convert("RGBa")
-    result = Image.new("RGB", image.size, "gray")
-    for radius in (256, 64, 16, 4, 1):
-        blurred = premultiplied.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
-        result.paste(blurred.convert("RGB"), mask=blurred.getchannel("A").point(lambda level: min(255, level * 8)))
-    result.paste(image, mask=ImageChops.invert(hole))
-    return result
+    """The hole filled with the colours around it, coarser the farther they are."""
+    known = 1 - np.asarray(hole, dtype=np.float64)[..., None] / 255
+    filled = _spread(np.asarray(image, dtype=np.float64) * known, known)
+    return Image.fromarray(filled.round().clip(0, 255).astype(np.uint8))
+
+
+def _spread(colours: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pull and push: what is unknown (h, w, 1) is taken from a picture of half the size, which is filled the same way.
+
+    ``colours`` (h, w, 3) are multiplied by ``known``.
+    """
+    if known.min() == 1:
+        return colours
+    if known.shape[:2] == (1, 1):
+        return colours + (1 - known) * _GREY
+    even = [(0, side % 2) for side in known.shape[:2]]
+    sums, counts = (
+        padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
+        for padded in (np.pad(each, (*even, (0, 0))) for each in (colours, known))
+    )
+    weights = counts.clip(max=1)
+    coarse = _spread(sums * np.divide(weights, counts, out=np.zeros_like(counts), where=counts > 0), weights)
+    larger = coarse.repeat(2, axis=0).repeat(2, axis=1)[: known.shape[0], : known.shape[1]]
+    return colours + (1 - known) * larger
 
 
 def _surroundings(mask: Image.Image, padding: int, size: tuple[int, int]) -> Box:

@@ -1,0 +1,45 @@
+"""Plans: many pictures in one folder, taken up after a kill without making any of them twice."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from calotype.cli.asking import Ask
+from calotype.cli.making import make
+from calotype.errors import CalotypeError
+from calotype.files import written_whole
+from calotype.recipe import Recipe
+
+
+def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe]]) -> list[Path]:
+    """Make what is not yet in the folder, and return the paths of all pictures, in order.
+
+    The plan is written first: drawn seeds are kept in it. ``asked`` is all that the recipes depend on; the same
+    question in the same folder goes on with the plan that is there, another is refused.
+    """
+    path = ask.output / "plan.json"
+    asked = json.loads(json.dumps({**asked, "fields": ask.fields, "count": ask.count, "model": str(ask.model)}))
+    if path.exists():
+        plan = _read(path)
+        if plan["asked"] != asked:
+            raise CalotypeError(f"{ask.output} holds the pictures of another plan: choose another folder with -o.")
+        planned = [Recipe(**fields) for fields in plan["recipes"]]
+    else:
+        planned = recipes()
+        with written_whole(path) as temporary:
+            kept = [recipe.model_dump(mode="json") for recipe in planned]
+            temporary.write_text(json.dumps({"asked": asked, "recipes": kept}, ensure_ascii=False), encoding="utf-8")
+    paths = [ask.output / f"{number:05}-{recipe.seed}.png" for number, recipe in enumerate(planned)]
+    missing = [(recipe, path) for recipe, path in zip(planned, paths, strict=True) if not path.exists()]
+    if missing:
+        make(ask, [recipe for recipe, _ in missing], [path for _, path in missing])
+    return paths
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        return {"asked": plan["asked"], "recipes": plan["recipes"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CalotypeError(f"{path} is damaged: delete it, or choose another folder with -o.") from error

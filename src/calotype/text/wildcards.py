@@ -1,0 +1,51 @@
+"""Many prompts from one: wildcards drawn from lists, and every selection of a prompt's parts."""
+
+import random
+import re
+from itertools import compress, product
+from pathlib import Path
+
+from calotype.errors import CalotypeError
+
+_WILDCARD = re.compile(r"__([\w./-]+?)__")
+_DEEPEST = 8
+
+
+def drawn(prompt: str, folder: Path, seed: int) -> str:
+    """``prompt`` with each ``__name__`` replaced by a line of folder/name.txt, which may hold wildcards itself.
+
+    Which lines is a function of the seed. Empty lines and those that begin with # are left out. Raises CalotypeError
+    for a list that is missing or empty.
+    """
+    chooser = random.Random(seed)
+    for _ in range(_DEEPEST):
+        found = _WILDCARD.search(prompt)
+        if found is None:
+            return prompt
+        prompt = _WILDCARD.sub(lambda match: chooser.choice(_lines(folder, match[1])), prompt)
+    if _WILDCARD.search(prompt):
+        raise CalotypeError(
+            f"the wildcards of {prompt!r} hold each other more than {_DEEPEST} deep: untangle the lists."
+        )
+    return prompt
+
+
+def matrix(prompt: str) -> list[str]:
+    """ "a|b|c" as "a", "a, b", "a, c" and "a, b, c": the first part with every selection of the others (A1111's)."""
+    first, *others = (part.strip() for part in prompt.split("|"))
+    selections = (reversed(chosen) for chosen in product((False, True), repeat=len(others)))
+    return [", ".join([first, *compress(others, chosen)]) for chosen in selections]
+
+
+def _lines(folder: Path, name: str) -> list[str]:
+    path = folder / f"{name}.txt"
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise CalotypeError(f"the wildcard __{name}__ lies outside of {folder}.")
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalotypeError(f"there is no list for the wildcard __{name}__: {path} cannot be read.") from error
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise CalotypeError(f"the list for the wildcard __{name}__, {path}, is empty.")
+    return lines

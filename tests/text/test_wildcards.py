@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from calotype.errors import CalotypeError
+from calotype.text.wildcards import drawn, matrix
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Path:
+    (tmp_path / "colour.txt").write_text("red\n# none\n\nblue\n")
+    (tmp_path / "thing.txt").write_text("__colour__ cat\n")
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "loop.txt").write_text("__loop__\n")
+    return tmp_path
+
+
+def test_a_line_is_drawn_by_the_seed(lists: Path) -> None:
+    prompts = [drawn("a __thing__ on __colour__", lists, seed) for seed in range(40)]
+    assert set(prompts) == {f"a {one} cat on {other}" for one in ("red", "blue") for other in ("red", "blue")}
+    assert prompts == [drawn("a __thing__ on __colour__", lists, seed) for seed in range(40)]
+    assert drawn("snake_case __", lists, 1) == "snake_case __"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("__beast__", "no list for the wildcard __beast__"),
+        ("__empty__", "is empty"),
+        ("__loop__", "hold each other"),
+        ("__../colour__", "lies outside"),
+    ],
+)
+def test_lists_that_give_nothing_are_told(prompt: str, message: str, lists: Path) -> None:
+    with pytest.raises(CalotypeError, match=message):
+        drawn(prompt, lists, 1)
+
+
+def test_every_selection_of_the_parts() -> None:
+    assert matrix("a cat") == ["a cat"]
+    assert matrix("a | b |c") == ["a", "a, b", "a, c", "a, b, c"]
