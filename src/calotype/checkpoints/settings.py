@@ -282,7 +282,7 @@ def _write_index(config: ModelConfig) -> Settings:
     task = _TASKS.get(config.unet.in_channels, "") if two or not xl else "Img2Img"
     index: Settings = {
         "_class_name": f"StableDiffusion{'XL' if xl else ''}{task}Pipeline",
-        "_diffusers_version": "0.34.0",  # the oldest that is known to open it; some pipelines insist on one
+        "_diffusers_version": "0.42.1",  # the one that tests open it with; some pipelines insist on a version
         "scheduler": ["diffusers", "DDIMScheduler"],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
