@@ -151,9 +151,16 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tiny_folder: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def _hears_ctrl_c() -> None:
+    """Tests that run in the background inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_ends_at_once_and_keeps_whole_pictures_only(tiny_folder: Path, tmp_path: Path) -> None:
     command = _process(tiny_folder, "a", "--steps", 500, "-n", 50, "--seed", 7, "-o", tmp_path)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_ctrl_c
+    ) as running:
         assert running.stdout is not None
         assert running.stdout.readline().strip() == str(tmp_path / "00000-7.png")
         os.kill(running.pid, signal.SIGINT)
