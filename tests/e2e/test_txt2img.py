@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from calotype import cli
 from calotype.api import EMBEDDED
@@ -149,6 +150,18 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tiny_folder: Path, tmp_path:
     assert full.stderr.count("\n") == 1
     assert "cannot write" in full.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_autoencoder_takes_the_place_of_the_models_own(tiny_folder: Path, tmp_path: Path) -> None:
+    own = tiny_folder / "vae" / "diffusion_pytorch_model.safetensors"
+    other = tmp_path / "other.safetensors"
+    save_file({name: value * 1.5 for name, value in load_file(own).items()}, other)
+    pixels = []
+    for number, words in enumerate(([], ["--vae", str(own)], ["--vae", str(other)])):
+        path = tmp_path / f"{number}.png"
+        assert _txt2img(tiny_folder, "a", "--seed", "7", "--steps", "2", *words, "-o", str(path)) == 0
+        pixels.append(_pixels(path))
+    assert pixels[0] == pixels[1] != pixels[2]
 
 
 def _hears_ctrl_c() -> None:

@@ -46,6 +46,7 @@ class Ask:
     count: int
     output: Path
     model: Path | None
+    vae: Path | None
     threads: int | None
     preview_every: int | None
     save_state_every: int
@@ -64,7 +65,12 @@ _MAKING = {
     "output": (
         Path, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png."), Path("out"),
     ),
-    "model": (Path | None, typer.Option(help="The folder of a diffusers model. Without it: the embedded one."), None),
+    "model": (
+        Path | None,
+        typer.Option(help="A folder, a file, or owner/name of a model that was pulled. Without it: the embedded one."),
+        None,
+    ),
+    "vae": (Path | None, typer.Option(help="A file whose autoencoder takes the place of the model's own."), None),
     "threads": (int | None, typer.Option(min=1, help="CPU threads; other numbers may change the last bits."), None),
     "preview_every": (
         int | None, typer.Option(min=1, help="Write a small preview beside the picture every so many steps."), None,

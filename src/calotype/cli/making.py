@@ -28,7 +28,7 @@ def make(ask: Ask, recipes: list[Recipe], paths: Iterable[Path] | None = None) -
 
     if ask.threads is not None:
         torch.set_num_threads(ask.threads)
-    studio = api.load(ask.model)
+    studio = api.load(ask.model, vae=ask.vae)
     _hint(studio, recipes)
     with runs.shown(sum(_steps(recipe) for recipe in recipes)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):

@@ -19,7 +19,9 @@ def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe
     question in the same folder goes on with the plan that is there, another is refused.
     """
     path = ask.output / "plan.json"
-    asked = json.loads(json.dumps({**asked, "fields": ask.fields, "count": ask.count, "model": str(ask.model)}))
+    asked = json.loads(
+        json.dumps({**asked, "fields": ask.fields, "count": ask.count, "model": str(ask.model), "vae": str(ask.vae)})
+    )
     if path.exists():
         plan = _read(path)
         if plan["asked"] != asked:
