@@ -178,4 +178,5 @@ def _run(command: list[str], folder: Path, package: _Package) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
-        raise CalotypeError(f"{tool} could not fetch {package.name}: {lines[-1].strip()}")
+        hint = "; does it know its packages? apt-get update" if tool == "apt-get" else ""
+        raise CalotypeError(f"{tool} could not fetch {package.name}: {lines[-1].strip()}{hint}")
