@@ -58,6 +58,9 @@ class Ask:
         return [first.but(seed=first.seed + number) for number in range(self.count)]
 
 
+MODEL = "A folder, a file, or owner/name of a model that was pulled. Without it: the embedded one."
+"""What ``--model`` takes, wherever it is asked for."""
+
 _MAKING = {
     "count": (
         int, typer.Option("-n", "--count", min=1, help="How many pictures; the seed goes up by one for each."), 1,
@@ -65,11 +68,7 @@ _MAKING = {
     "output": (
         Path, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png."), Path("out"),
     ),
-    "model": (
-        Path | None,
-        typer.Option(help="A folder, a file, or owner/name of a model that was pulled. Without it: the embedded one."),
-        None,
-    ),
+    "model": (Path | None, typer.Option(help=MODEL), None),
     "vae": (Path | None, typer.Option(help="A file whose autoencoder takes the place of the model's own."), None),
     "threads": (int | None, typer.Option(min=1, help="CPU threads; other numbers may change the last bits."), None),
     "preview_every": (

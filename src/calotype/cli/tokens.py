@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calotype.cli.asking import MODEL
 from calotype.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ def tokens(
     steps: Annotated[int, typer.Option(min=1, help="Over how many steps.")] = _FIELDS["steps"].default,
     prompt_style: Annotated[str, typer.Option(help=_FIELDS["prompt_style"].description)] = "a1111",
     emphasis: Annotated[str, typer.Option(help=_FIELDS["emphasis"].description)] = "Original",
-    model: Annotated[
-        Path | None, typer.Option(help="The folder of a diffusers model. Without it: the embedded one.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
 ) -> None:
     """Show how a prompt is read: what at which step, in which chunks, each token with its weight.
 
