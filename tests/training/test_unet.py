@@ -1,6 +1,8 @@
 """The last stages on tiny networks: cached latents, the U-Net's loss, its pictures, and the folder at the end."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,14 @@ import pytest
 import torch
 
 import calotype
+from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.networks import Networks
 from calotype.configs import PRESETS, ImageConfig, ModelConfig
 from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import drawn_bank
 from calotype.errors import CalotypeError
+from calotype.model import Model
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
@@ -30,9 +35,21 @@ def config() -> ModelConfig:
     return PRESETS["tiny"]
 
 
+SAID = ["a cat on a blue background", "two dogs"]
+
+
 @pytest.fixture(scope="module")
 def words() -> Tokenizer:
-    return Tokenizer.of(*tokenizer.learn(["a cat on a blue background", "two dogs"], 700))
+    return Tokenizer.of(*tokenizer.learn(SAID, 700))
+
+
+def written(folder: Path, config: ModelConfig) -> Networks:
+    """A model of new networks, in ``folder``."""
+    vocabulary, merges = tokenizer.learn(SAID, 700)
+    files = {"vocab.json": json.dumps(vocabulary), "merges.txt": "\n".join(map(" ".join, merges))}
+    networks = Networks((TextEncoder(config.text[0]),), Autoencoder(config.vae), UNet(config.unet))
+    write_folder(folder, config, networks, files)
+    return networks
 
 
 @pytest.fixture
@@ -40,7 +57,10 @@ def task(config: ModelConfig, words: Tokenizer, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(latents, "PART", 4)
     monkeypatch.setattr(unet, "EVALUATED", 3)
     monkeypatch.setattr(unet, "SHOWN", 2)
-    return UNetTask(config, words, TextEncoder(config.text[0]), Autoencoder(config.vae), drawn_bank(), [PHASE])
+    network = UNet(config.unet)
+    network.init_weights()
+    model = Model(config, (words,), (TextEncoder(config.text[0]),), network, Autoencoder(config.vae))
+    return UNetTask(model, drawn_bank(), [PHASE])
 
 
 def test_cached_latents_are_those_of_the_scenes(config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +194,50 @@ def test_the_chain_from_run_files_to_pictures(
     assert torch.equal(model.unet.stem.weight, trained.stem.weight.half().float())
     assert {"background", "arrow"} <= model.words
     assert model.generate("an arrow on a blue background", seed=1, steps=2).size == (64, 64)
+
+
+def test_a_run_goes_on_from_a_model_and_leaves_its_other_networks_alone(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latents, "PART", 4)
+    monkeypatch.setattr(tokenizer, "_SCENES", 300)
+    networks = written(tmp_path / "base", config)
+    further = make_run(name="further", task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
+    begun = unet.task(further, torch.device("cpu"))
+    assert torch.equal(begun.module.stem.weight, networks.unet.stem.weight.half().float())
+    assert len(list(runs.follow(begun, further))) == 3
+    export.export(make_run(task="export", base=further.base, earlier={"unet": "further"}, folder=tmp_path / "trained"))
+    before, after = calotype.load(tmp_path / "base"), calotype.load(tmp_path / "trained")
+    assert not torch.equal(before.unet.stem.weight, after.unet.stem.weight)
+    assert torch.equal(before.vae.quant_conv.weight, after.vae.quant_conv.weight)
+    assert torch.equal(before.conditions(["two dogs"])[0].context, after.conditions(["two dogs"])[0].context)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernels lie in memory channels last: so must their moments, read back."""
+    monkeypatch.setattr(latents, "PART", 4)
+    written(tmp_path / "base", config)
+
+    def train(name: str, stops: Sequence[int]) -> torch.Tensor:
+        run = make_run(name=name, task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
+        for stop in stops:
+            task = unet.task(run, torch.device("cpu"))
+            for _ in zip(range(stop), metrics := runs.follow(task, run), strict=False):
+                pass
+            metrics.close()
+        return torch.cat([weight.flatten() for weight in task.module.parameters()])
+
+    assert torch.equal(train("whole", [3]), train("stopped", [1, 2]))
+
+
+def test_a_base_that_is_told_more_than_a_text_is_refused(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run]
+) -> None:
+    written(tmp_path / "base", replace(config, unet=replace(config.unet, in_channels=9)))
+    with pytest.raises(CalotypeError, match="told more than a text"):
+        unet.task(make_run(task="unet", base=str(tmp_path / "base")), torch.device("cpu"))
 
 
 def test_missing_stages_are_named(make_run: Callable[..., Run]) -> None:

@@ -61,6 +61,11 @@ class Run(_Value):
     ema: float = Field(0.999, ge=0, lt=1)
     earlier: dict[TaskName, str] = {}
     """Which runs of the cache the earlier stages come from."""
+    base: str | None = None
+    """The model that the U-Net goes on from: "embedded", or what ``--model`` takes. Its other networks serve as they
+    are; no earlier stages are needed."""
+    compiled: bool = False
+    """Whether the U-Net's steps run through torch.compile: a minute at the start, a third faster from then on."""
     folder: Path | None = None
     """Where the export puts the model."""
     cadence: Cadence = Cadence()

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -74,9 +75,13 @@ class State:
         for name, value in self.ema.weights.items():
             value.copy_(tensors[f"ema.{name}"])
         moments: dict[int, dict[str, Tensor]] = {}
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for name, value in _below(tensors, "optimizer.").items():
             index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = value
+            # The fused step walks weights and moments side by side: they must lie in memory in the same order.
+            like = parameters[int(index)]
+            laid = torch.empty_like(like, dtype=value.dtype).copy_(value) if value.shape == like.shape else value
+            moments.setdefault(int(index), {})[moment] = laid
         self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
 

@@ -1,6 +1,6 @@
 """The U-Net's task: latents of scenes under noise, and their captions (arXiv 2112.10752)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -8,21 +8,22 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
 from calotype import pipeline
-from calotype.configs import ImageConfig, ModelConfig
+from calotype.api import load
+from calotype.configs import ImageConfig
 from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import SpriteBank
 from calotype.diffusion.parameterization import PARAMETERIZATIONS
 from calotype.diffusion.schedules import Schedule
+from calotype.errors import CalotypeError
 from calotype.model import Model
-from calotype.nn.clip import TextEncoder, TextOutput
+from calotype.nn.clip import TextOutput
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
-from calotype.text.tokenizer import Tokenizer
 from calotype.training import latents, scenes, state
 from calotype.training.clip import Contrastive
 from calotype.training.loop import Batch, half_precision
@@ -40,20 +41,14 @@ EVALUATED, SHOWN = 64, 8
 class UNetTask:
     """The plain squared error of what the schedule's parameterization predicts, at uniform times."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        tokenizer: Tokenizer,
-        text: TextEncoder,
-        vae: Autoencoder,
-        bank: SpriteBank,
-        phases: Sequence[Phase],
-    ) -> None:
-        device = vae.quant_conv.weight.device
-        self.module = UNet(config.unet).to(device)
-        self.module.init_weights()
-        self.bank, self.tokenizer, self.text = bank, tokenizer, text.eval().requires_grad_(False)
-        self.model = Model(config, (tokenizer,), (self.text,), self.module, vae)
+    def __init__(self, model: Model, bank: SpriteBank, phases: Sequence[Phase], compiled: bool = False) -> None:
+        config, vae = model.config, model.vae
+        # The layout that the convolutions of CPUs and GPUs alike are fastest in.
+        nn.utils.convert_conv2d_weight_memory_format(model.unet, torch.channels_last)
+        self.module = model.unet.train().requires_grad_(True)
+        self.network = torch.compile(self.module) if compiled else self.module
+        self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
+        self.text = model.text_encoders[0].eval().requires_grad_(False)
         self.size = config.vae.sample_size
         most = {size: max(p.scenes for p in phases if p.size == size) for size in {phase.size for phase in phases}}
         self.cache = {size: latents.cached(vae, World(bank, size), count) for size, count in most.items()}
@@ -76,7 +71,7 @@ class UNetTask:
         even = (torch.arange(count) + torch.rand(1, generator=rng)) / count
         t = (even * len(self.schedule.sigmas)).long().to(x0.device)
         noise = torch.randn(x0.shape, generator=rng).to(x0.device)
-        errors = self._errors(x0, t, noise, batch["context"])
+        errors = self._errors(self.network, x0, t, noise, batch["context"])
         return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
 
     @torch.no_grad()
@@ -89,7 +84,8 @@ class UNetTask:
         x0 = torch.cat([vae.encode(some).mode for some in torch.split(pixels, 8)])
         context = self._context([scene.caption for scene in held_out]).to(device)
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        losses = [self._errors(x0, torch.full((EVALUATED,), t, device=device), noise, context).mean() for t in LEVELS]
+        times = [torch.full((EVALUATED,), t, device=device) for t in LEVELS]
+        losses = [self._errors(self.module, x0, t, noise, context).mean() for t in times]
         figures = {f"held_out_t{t}": float(loss) for t, loss in zip(LEVELS, losses, strict=True)}
         return figures | {"held_out": float(torch.stack(losses).mean())}
 
@@ -108,12 +104,14 @@ class UNetTask:
         """The U-Net itself."""
         return self.module
 
-    def _errors(self, x0: Tensor, t: Tensor, noise: Tensor, context: Tensor) -> Float[Tensor, "b"]:
+    def _errors(
+        self, network: Callable[..., Tensor], x0: Tensor, t: Tensor, noise: Tensor, context: Tensor
+    ) -> Float[Tensor, "b"]:
         """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
         sigma = self.schedule.sigmas.float().to(x0.device)[t]
         x = x0 + sigma[:, None, None, None] * noise
         inputs = self.parameterization.network_input(x, sigma)
-        output = self.module(inputs, t.float(), context.to(x0.dtype)).float()
+        output = network(inputs, t.float(), context.to(x0.dtype)).float()
         target = self.parameterization.target(x0, noise, sigma)
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 
@@ -135,8 +133,22 @@ class UNetTask:
 
 def task(run: Run, device: torch.device) -> UNetTask:
     """The task that ``run`` describes."""
-    config, tokenizer = run.config, learned(run)
-    towers, vae = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae)
+    return UNetTask(beginning(run, device), scenes.bank(run.style), run.phases, run.compiled)
+
+
+def beginning(run: Run, device: torch.device) -> Model:
+    """The model before the first step: the base, or the products of the earlier stages with a new U-Net.
+
+    Raises CalotypeError when one of them is missing, or the base needs more than latents and captions.
+    """
+    if run.base is not None:
+        base = load(None if run.base == "embedded" else run.base, str(device))
+        if base.extra_channels or base.config.unet.added_dim is not None:
+            raise CalotypeError(f"the base {run.base!r} is told more than a text: only plain models can be trained on.")
+        return base
+    config, words = run.config, learned(run)
+    towers, vae, unet = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae), UNet(config.unet)
     state.load_product(run.needs("clip"), towers)
     state.load_product(run.needs("vae"), vae)
-    return UNetTask(config, tokenizer, towers.text.to(device), vae.to(device), scenes.bank(run.style), run.phases)
+    unet.init_weights()
+    return Model(config, (words,), (towers.text.to(device),), unet.to(device), vae.to(device))
