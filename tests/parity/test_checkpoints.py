@@ -1,10 +1,7 @@
 """Single files against diffusers' own reading of them, which is an independent writing of the original names."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -19,13 +16,7 @@ from safetensors.torch import load_file
 from calotype.checkpoints.convert import write_single
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.settings import write_model
-
-_FAMILIES = Path(__file__).parents[1] / "checkpoints" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("checkpoint_families", _FAMILIES)
-assert _spec is not None and _spec.loader is not None
-families: Any = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = families  # dataclasses look their module up
-_spec.loader.exec_module(families)
+from checkpoints.families import FAMILIES, made
 
 
 def same(theirs: dict[str, torch.Tensor], folder: Path) -> None:
@@ -38,8 +29,8 @@ def same(theirs: dict[str, torch.Tensor], folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sd1", "sd1-inpainting", "sd2-v", "sdxl", "refiner"])
 def test_diffusers_reads_the_names_we_write(tmp_path: Path, name: str) -> None:
-    config = families.FAMILIES[name]
-    networks = families.made(config)
+    config = FAMILIES[name]
+    networks = made(config)
     write_single(tmp_path / "single.safetensors", config, networks)
     write_folder(tmp_path / "folder", config, networks, {"vocab.json": "{}", "merges.txt": ""})
     single, described = load_file(tmp_path / "single.safetensors"), write_model(config)

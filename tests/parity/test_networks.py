@@ -1,13 +1,11 @@
 """Our networks against diffusers' and transformers' at equal weights, in float32, every parameter random."""
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor, nn
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from calotype.checkpoints.keys import Names, canonical, text_names, to_theirs, unet_names, vae_names
@@ -15,10 +13,19 @@ from calotype.checkpoints.settings import write_model
 from calotype.configs import EMBEDDED, SD15, SD21, SDXL, ModelConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.nn.blocks import Downsample
 from calotype.nn.clip import TextEncoder
-from calotype.nn.unet import Added, UNet
+from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
-
-TOLERANCE = 1e-5
+from parity.pairs import (
+    TOLERANCE,
+    distance,
+    made,
+    text_distances,
+    text_pair,
+    unet_input,
+    unet_pair,
+    vae_distances,
+    vae_pair,
+)
 
 _SMALL = {"channels": (16, 32, 32), "transformer_depth": (1, 1, 0), "norm_groups": 8, "context_dim": 24}
 UNETS = {
@@ -45,82 +52,6 @@ TEXTS = {
 }
 
 
-@torch.no_grad()
-def randomise(network: nn.Module) -> None:
-    """Every parameter random, and every activation about 0.1 large: at 1, a wrong epsilon would not show."""
-    for name, parameter in network.named_parameters():
-        if parameter.dim() > 1:
-            # Queries and keys are larger, so that the attention is far from uniform.
-            gain = 6 if "query" in name or "key" in name else 1
-            parameter.normal_(std=gain / math.sqrt(parameter[0].numel()))
-            if isinstance(network.get_submodule(name.rpartition(".")[0]), nn.Embedding):
-                parameter.normal_(std=0.1)
-        elif name.endswith("bias"):
-            parameter.normal_(std=0.02)
-        else:
-            parameter.normal_(0.1, 0.03)
-
-
-def share(ours: nn.Module, theirs: nn.Module, names: Names) -> None:
-    """Give their network our weights; strict on both sides."""
-    weights = {to_theirs(key, names): tensor for key, tensor in ours.state_dict().items()}
-    keys = canonical(theirs.state_dict())
-    assert sorted(keys.values()) == sorted(weights)
-    theirs.load_state_dict({key: weights[spelled] for key, spelled in keys.items()}, strict=False)
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    assert a.shape == b.shape
-    return float((a - b).norm() / b.norm())
-
-
-def settings(part: str, config: UNetConfig | VaeConfig | TextConfig) -> dict[str, object]:
-    field = {"unet": "unet", "vae": "vae", "text_encoder": "text"}[part]
-    model = replace(EMBEDDED, **{field: (config,) if field == "text" else config})
-    return write_model(model)[part]
-
-
-def unet_pair(config: UNetConfig) -> tuple[UNet, Callable[..., Tensor]]:
-    torch.manual_seed(1)
-    ours = UNet(config)
-    randomise(ours)
-    theirs = UNet2DConditionModel.from_config(settings("unet", config))
-    share(ours, theirs, unet_names(config))
-
-    def predict(x: Tensor, t: Tensor, context: Tensor, added: Added | None) -> Tensor:
-        conditions = None if added is None else {"text_embeds": added.pooled, "time_ids": added.sizes}
-        return theirs(x, t, context, added_cond_kwargs=conditions).sample
-
-    return ours, predict
-
-
-def unet_input(config: UNetConfig, height: int = 9, width: int = 15) -> tuple[Tensor, Tensor, Tensor, Added | None]:
-    torch.manual_seed(2)
-    x = 0.1 * torch.randn(2, config.in_channels, height, width)
-    added = None
-    if config.added_dim is not None and config.added_time_dim is not None:
-        pooled = 0.1 * torch.randn(2, config.added_dim - 6 * config.added_time_dim)
-        added = Added(pooled, torch.tensor([[72, 120, 0, 8, 72, 120], [512, 640, 3, 0, 1024, 999]]).float())
-    return x, torch.tensor([3.0, 981.0]), 0.1 * torch.randn(2, 7, config.context_dim), added
-
-
-def vae_pair(config: VaeConfig) -> tuple[Autoencoder, AutoencoderKL]:
-    torch.manual_seed(1)
-    ours = Autoencoder(config)
-    randomise(ours)
-    theirs = AutoencoderKL.from_config(settings("vae", config))
-    share(ours, theirs, vae_names(config))
-    return ours, theirs
-
-
-def vae_distances(ours: Autoencoder, theirs: AutoencoderKL) -> tuple[float, float]:
-    torch.manual_seed(2)
-    images, latents = 0.1 * torch.randn(2, 3, 72, 120), 0.1 * torch.randn(2, 4, 9, 15)
-    posterior, other = ours.encode(images), theirs.encode(images).latent_dist
-    encoded = distance(torch.cat([posterior.mean, posterior.logvar]), torch.cat([other.mean, other.logvar]))
-    return encoded, distance(ours.decode(latents), theirs.decode(latents).sample)
-
-
 @pytest.mark.parametrize("name", UNETS)
 @pytest.mark.parametrize("size", [(8, 8), (9, 15)])
 @torch.no_grad()
@@ -142,26 +73,13 @@ def test_vae(name: str) -> None:
 def test_text(name: str, legacy: bool) -> None:
     """``legacy``: the published files of SD 1.x claim that end-of-text is 2, and transformers knows that they err."""
     config = TEXTS[name]
-    torch.manual_seed(1)
-    ours = TextEncoder(config)
-    randomise(ours)
-    theirs_config = CLIPTextConfig(**settings("text_encoder", config) | ({"eos_token_id": 2} if legacy else {}))
-    theirs = (CLIPTextModel if config.projection_dim is None else CLIPTextModelWithProjection)(theirs_config)
-    share(ours, theirs, text_names(config))
+    ours, theirs = text_pair(config, **({"eos_token_id": 2} if legacy else {}))
     end = config.vocab_size - 1
     tokens = torch.randint(3, end, (3, 77))
     tokens[0, 5:], tokens[1, 40], tokens[1, 41:], tokens[2, -1] = end, end, 0, end
     # transformers' masks must not depend on gradients being off.
-    output, other = ours(tokens), theirs(tokens, output_hidden_states=True)
-    pooled = other.pooler_output if config.projection_dim is None else other.text_embeds
-    assert distance(output.pooled, pooled) <= TOLERANCE
-    norm = theirs.get_submodule(
-        "final_layer_norm" if hasattr(theirs, "final_layer_norm") else "text_model.final_layer_norm"
-    )
-    for skip in range(config.num_layers + 1):
-        hidden = other.hidden_states[-1 - skip]
-        assert distance(ours(tokens, skip).context, norm(hidden) if config.final_norm else hidden) <= TOLERANCE
-    assert torch.equal(output.context, ours(tokens, config.skip).context)
+    assert max(text_distances(ours, theirs, tokens)) <= TOLERANCE
+    assert torch.equal(ours(tokens).context, ours(tokens, config.skip).context)
 
 
 @torch.no_grad()
@@ -183,9 +101,7 @@ def test_gradients_on_or_off_is_the_same_network() -> None:
 @torch.no_grad()
 def test_a_wrong_epsilon_in_the_unet_shows(name: str, error: dict[str, float]) -> None:
     _, theirs = unet_pair(UNETS[name])
-    torch.manual_seed(1)
-    wrong = UNet(replace(UNETS[name], **error))
-    randomise(wrong)
+    wrong = made(UNet, replace(UNETS[name], **error))
     arguments = unet_input(UNETS[name])
     assert distance(wrong(*arguments), theirs(*arguments)) > TOLERANCE
 
@@ -194,9 +110,7 @@ def test_a_wrong_epsilon_in_the_unet_shows(name: str, error: dict[str, float]) -
 @torch.no_grad()
 def test_a_wrong_epsilon_in_the_vae_shows(name: str) -> None:
     _, theirs = vae_pair(VAES[name])
-    torch.manual_seed(1)
-    wrong = Autoencoder(replace(VAES[name], norm_eps=1e-5))
-    randomise(wrong)
+    wrong = made(Autoencoder, replace(VAES[name], norm_eps=1e-5))
     assert min(vae_distances(wrong, theirs)) > TOLERANCE
 
 
