@@ -37,7 +37,7 @@ class Studio(Model):
 
         With a ``state`` of such a run, what comes after it.
         """
-        _refuse_attachments(recipe)
+        _check_words(self, recipe)
         return pipeline.states(self, recipe, state)
 
     def preview(self, state: RunState) -> Image.Image:
@@ -75,13 +75,18 @@ def load(
     return studio if vae is None else studio.with_part(Path(vae))
 
 
-def _refuse_attachments(recipe: Recipe) -> None:
+def _check_words(model: Model, recipe: Recipe) -> None:
+    """Refuse what no prompt of the recipe can have, before anything is computed."""
     words = language(recipe.prompt_style, recipe.emphasis)
-    for prompt in (recipe.prompt, recipe.hr_prompt or ""):
-        for attachment in words.prompt(prompt, recipe.steps, None).attachments:
+    asked = [words.prompt(prompt or "", recipe.steps, None) for prompt in (recipe.prompt, recipe.hr_prompt)]
+    avoided = (recipe.negative_prompt, recipe.hr_negative_prompt)
+    for prompt in [*asked, *(words.negative(text or "", recipe.steps, None) for text in avoided)]:
+        for attachment in prompt.attachments:
             raise CalotypeError(
                 f"the prompt asks for the LoRA {attachment.name!r}: none can be attached yet; leave it out."
             )
+        for text in prompt.texts():
+            words.read(text, model.tokenizers[0])
 
 
 def _named(value: Any) -> Any:

@@ -17,6 +17,8 @@ from calotype.text.mistakes import mistakes
         ("a (cat:12)", [7]),
         ("a (cat:1.2.3)", [7]),
         ("wide, 16:9", [8]),
+        ("a cat, embedding:red", [7]),
+        ("(embedding:red.pt:1.2)", [1]),
     ],
 )
 def test_where_mistakes_are_seen(prompt: str, places: list[int]) -> None:

@@ -73,7 +73,8 @@ def _hint(studio: "Studio", recipes: Iterable[Recipe]) -> None:
     text = ""
     for recipe in recipes:
         words = language(recipe.prompt_style, recipe.emphasis)
-        text += f"{words.plain(recipe.prompt)} {words.plain(recipe.negative_prompt)} "
+        asked = (recipe.prompt, recipe.negative_prompt)
+        text += " ".join(words.plain(each, recipe.steps) for each in asked) + " "
     for word, near in unknown_words(text, studio.words).items():
         nearest = f"; the nearest it knows: {', '.join(near)}" if near else ""
         typer.echo(f'hint: the model has never seen the word "{word}"{nearest}.', err=True)

@@ -1,6 +1,7 @@
 """ComfyUI's graphs: the plain ones, with one KSampler, as recipes."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from calotype.recipe import Recipe
 Node = dict[str, Any]
 
 _FIELDS = {"seed": "seed", "steps": "steps", "cfg": "cfg_scale", "sampler_name": "sampler", "scheduler": "scheduler"}
+_EMBEDDING = re.compile(r"\(embedding:[^\s():]+(?::[.\d]+)?\)|\bembedding:[^\s,():]+")
 _UNDERSTOOD = {
     "KSampler", "CLIPTextEncode", "CheckpointLoaderSimple", "EmptyLatentImage", "VAEDecode", "SaveImage",
     "PreviewImage", "CLIPSetLastLayer", "RescaleCFG",
@@ -43,6 +45,9 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
             fields[field] = value
         except CalotypeError as error:
             missed.append(str(error))
+    for field in ("prompt", "negative_prompt"):
+        missed += [f"{named} in the {field.replace('_', ' ')}" for named in _EMBEDDING.findall(fields[field])]
+        fields[field] = _EMBEDDING.sub("", fields[field])
     if float(asked.get("denoise", 1)) < 1:
         missed.append(f"denoise {asked['denoise']}: the picture to begin with is not in the file")
     if any(int(node["inputs"].get("batch_size", 1)) > 1 for node in _of_class(nodes, "EmptyLatentImage")):

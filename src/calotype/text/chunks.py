@@ -1,9 +1,10 @@
 """Chunks: a prompt's tokens in rows as long as the text encoder reads."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from calotype.errors import CalotypeError
+from calotype.text.embeddings import NONE, Group, Known, Vector, a1111_groups, comfyui_groups
 from calotype.text.emphasis import Section
 from calotype.text.tokenizer import MAX_CHUNKS, Tokenizer
 
@@ -12,10 +13,12 @@ BACKTRACK = 20
 _WORD = 8
 """From so many tokens on, ComfyUI cuts a piece at the end of a chunk; a shorter one moves on whole."""
 
-Token = tuple[int, float]
-"""A token's number and its weight."""
+Token = tuple[int | Vector, float]
+"""A token's number, or a vector of an embedding, and its weight."""
 Chunk = list[Token]
 """At most ``length - 2`` tokens, without start, end and padding."""
+Grouped = Callable[[str, Tokenizer, Known], Iterator[Group]]
+"""How a text falls into what stays together."""
 
 
 @dataclass(frozen=True)
@@ -24,34 +27,44 @@ class Row:
 
     tokens: list[int]
     weights: list[float]
+    vectors: dict[int, Vector] = field(default_factory=dict)
+    """What takes the place of a token's own vector, by its place in the row; the number there is 0."""
 
     @classmethod
     def of(cls, chunk: Chunk, tokenizer: Tokenizer) -> "Row":
         """A chunk between start and end, and padding, all of weight 1."""
         padding = tokenizer.length - 2 - len(chunk)
+        numbers = [0 if isinstance(token, Vector) else token for token, _ in chunk]
         return cls(
-            [tokenizer.start, *(token for token, _ in chunk), tokenizer.end, *[tokenizer.pad] * padding],
+            [tokenizer.start, *numbers, tokenizer.end, *[tokenizer.pad] * padding],
             [1.0, *(weight for _, weight in chunk), 1.0, *[1.0] * padding],
+            {place: token for place, (token, _) in enumerate(chunk, 1) if isinstance(token, Vector)},
         )
 
 
-def a1111_chunks(sections: Sequence[Section], tokenizer: Tokenizer) -> list[Chunk]:
-    """Each section begins a chunk. A full one is cut after its last comma, if that is at most BACKTRACK tokens back."""
+def a1111_chunks(sections: Sequence[Section], tokenizer: Tokenizer, known: Known = NONE) -> list[Chunk]:
+    """Each section begins a chunk. A full one is cut after its last comma, if that is at most BACKTRACK tokens back.
+
+    An embedding is never cut: where its vectors do not fit, they begin the next chunk.
+    """
     room, comma = tokenizer.length - 2, tokenizer.comma
     chunks: list[Chunk] = []
     for section in sections:
         chunk: Chunk = []
         after_comma: int | None = None
-        for token, weight in _tokens(section, tokenizer):
-            full = len(chunk) == room
+        for piece in _pieces(section, a1111_groups, tokenizer, known):
+            full, is_comma = len(chunk) == room, piece[0][0] == comma
             if full:
                 cut = room
-                if token != comma and after_comma is not None and room - after_comma < BACKTRACK:
+                if not is_comma and after_comma is not None and room - after_comma < BACKTRACK:
                     cut = after_comma
                 chunks.append(chunk[:cut])
                 chunk, after_comma = chunk[cut:], None
-            chunk.append((token, weight))
-            if token == comma and not full:
+            if len(chunk) + len(piece) > room:
+                chunks.append(chunk)
+                chunk, after_comma = [], None
+            chunk += piece
+            if is_comma and not full:
                 after_comma = len(chunk)
         chunks.append(chunk)
     if not chunks[-1] and chunks[:-1]:
@@ -59,13 +72,15 @@ def a1111_chunks(sections: Sequence[Section], tokenizer: Tokenizer) -> list[Chun
     return _checked(chunks, tokenizer)
 
 
-def comfyui_chunks(sections: Sequence[Section], tokenizer: Tokenizer) -> list[Chunk]:
-    """Pieces follow each other; one that does not fit is cut if it is long, and else begins the next chunk."""
+def comfyui_chunks(sections: Sequence[Section], tokenizer: Tokenizer, known: Known = NONE) -> list[Chunk]:
+    """Pieces follow each other; one that does not fit is cut if it is long, and else begins the next chunk.
+
+    Embeddings are pieces of their own. Raises CalotypeError for one that is not known.
+    """
     room = tokenizer.length - 2
     chunks: list[Chunk] = [[]]
     for section in sections:
-        for text, weight in section:
-            piece = [(token, weight) for token in tokenizer.tokens(text)]
+        for piece in _pieces(section, comfyui_groups, tokenizer, known):
             long = len(piece) >= _WORD
             while len(chunks[-1]) + len(piece) > room:
                 cut = room - len(chunks[-1]) if long or not chunks[-1] else 0
@@ -76,9 +91,11 @@ def comfyui_chunks(sections: Sequence[Section], tokenizer: Tokenizer) -> list[Ch
     return _checked(chunks, tokenizer)
 
 
-def _tokens(section: Section, tokenizer: Tokenizer) -> Iterator[Token]:
+def _pieces(section: Section, grouped: Grouped, tokenizer: Tokenizer, known: Known) -> Iterator[Chunk]:
+    """What stays together, each with its weight."""
     for text, weight in section:
-        yield from ((token, weight) for token in tokenizer.tokens(text))
+        for group in grouped(text, tokenizer, known):
+            yield [(token, weight) for token in group]
 
 
 def _checked(chunks: list[Chunk], tokenizer: Tokenizer) -> list[Chunk]:

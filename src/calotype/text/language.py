@@ -6,6 +6,7 @@ from functools import partial
 
 from calotype.errors import CalotypeError
 from calotype.text.chunks import Chunk, a1111_chunks, comfyui_chunks
+from calotype.text.embeddings import NONE, Known
 from calotype.text.emphasis import (
     Section,
     Weigh,
@@ -27,17 +28,17 @@ class Language:
     """(text, steps, steps of the passes before) -> what is asked for."""
     negative: Callable[[str, int, int | None], Prompt]
     sections: Callable[[str], list[Section]]
-    chunks: Callable[[Sequence[Section], Tokenizer], list[Chunk]]
+    chunks: Callable[[Sequence[Section], Tokenizer, Known], list[Chunk]]
     weigh: Weigh | None
     """None where weights do not count."""
 
-    def read(self, text: str, tokenizer: Tokenizer) -> list[Chunk]:
-        """The chunks of a text that `Prompt` gives."""
-        return self.chunks(self.sections(text), tokenizer)
+    def read(self, text: str, tokenizer: Tokenizer, known: Known = NONE) -> list[Chunk]:
+        """The chunks of a text that `Prompt` gives, with vectors where it names ``known`` embeddings."""
+        return self.chunks(self.sections(text), tokenizer, known)
 
-    def plain(self, text: str) -> str:
-        """The words of a prompt that is still to be read, without what is language in it."""
-        texts = self.prompt(text, 1, None).texts()
+    def plain(self, text: str, steps: int) -> str:
+        """The words that a prompt shows in so many steps, without what is language in it."""
+        texts = dict.fromkeys(self.prompt(text, steps, None).texts())
         return " ".join(piece for each in texts for section in self.sections(each) for piece, _ in section)
 
 

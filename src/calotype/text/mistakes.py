@@ -6,6 +6,7 @@ _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*")
 _EXACT = re.compile(r":\s*([-+]?[.\d]+)\)")
 _TRAILING = re.compile(r":\s*[-+]?(\d+\.?|\d*\.\d+)\s*$")
+_EMBEDDING = re.compile(r"\bembedding:[^\s,()\[\]:]")
 _TOO_MUCH = 2.0
 
 Mistake = tuple[int, str]
@@ -15,7 +16,7 @@ Mistake = tuple[int, str]
 def mistakes(prompt: str) -> list[Mistake]:
     """Likely mistakes, in the prompt's order."""
     text = _ESCAPED.sub("..", prompt)
-    return sorted([*_brackets(text), *_weights(text), *_trailing(text)])
+    return sorted([*_brackets(text), *_weights(text), *_embeddings(text), *_trailing(text)])
 
 
 def _brackets(text: str) -> list[Mistake]:
@@ -49,6 +50,11 @@ def _weights(text: str) -> list[Mistake]:
         if abs(weight) > _TOO_MUCH:
             found.append((match.start(1), f"a weight beyond {_TOO_MUCH:g} spoils most pictures"))
     return found
+
+
+def _embeddings(text: str) -> list[Mistake]:
+    said = "this is ComfyUI's way to name an embedding: in A1111's language the name alone stands for it"
+    return [(match.start(), said) for match in _EMBEDDING.finditer(text)]
 
 
 def _trailing(text: str) -> list[Mistake]:
