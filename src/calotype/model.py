@@ -14,9 +14,9 @@ from torch import Tensor
 from calotype.checkpoints.hashes import files_hash
 from calotype.checkpoints.networks import load_network, load_networks, settled
 from calotype.checkpoints.opening import open_checkpoint
-from calotype.checkpoints.single import read_part
+from calotype.checkpoints.single import fitted, read_part
 from calotype.checkpoints.vocabulary import read_tokenizers
-from calotype.configs import ModelConfig, UNetConfig, VaeConfig
+from calotype.configs import ModelConfig
 from calotype.configs import Parameterization as Predicted
 from calotype.diffusion.parameterization import PARAMETERIZATIONS, Parameterization
 from calotype.diffusion.schedules import Schedule
@@ -89,30 +89,14 @@ class Model:
         Raises CalotypeError if the file holds no such network, or one of another form than this model's.
         """
         part = read_part(path)
-        new, files = part.config, (*self.files, path)
-        if isinstance(new, VaeConfig):
-            own = self.config.vae  # what shapes cannot tell stays
-            kept = replace(
-                own, channels=new.channels, layers_per_block=new.layers_per_block, mid_attention=new.mid_attention
-            )
-            if (new.latent_channels, len(new.channels)) != (own.latent_channels, len(own.channels)):
-                raise CalotypeError(f"{path} is an autoencoder for another kind of model: its latents do not fit.")
-            vae = load_network(kept, part.source, self.dtype, self.device)
-            assert isinstance(vae, Autoencoder)
-            return replace(self, config=replace(self.config, vae=kept), vae=vae, files=files)
-        if isinstance(new, UNetConfig):
-            unet = load_network(self.config.unet, part.source, self.dtype, self.device)
-            assert isinstance(unet, UNet)
-            return replace(self, unet=unet, files=files)
-        for i, own_text in enumerate(self.config.text):
-            if (own_text.hidden_size, own_text.activation) == (new.hidden_size, new.activation):
-                text = load_network(own_text, part.source, self.dtype, self.device)
-                assert isinstance(text, TextEncoder)
-                encoders = (*self.text_encoders[:i], text, *self.text_encoders[i + 1 :])
-                return replace(self, text_encoders=encoders, files=files)
-        raise CalotypeError(
-            f"{path} is a text encoder of another kind than this model's: it is {new.hidden_size} wide."
-        )
+        network = load_network(fitted(part, self.config), part.source, self.dtype, self.device)
+        model = replace(self, files=(*self.files, path))
+        if isinstance(network, Autoencoder):
+            return replace(model, vae=network, config=replace(self.config, vae=network.config))
+        if isinstance(network, UNet):
+            return replace(model, unet=network)
+        encoders = (network if own.config == network.config else own for own in self.text_encoders)
+        return replace(model, text_encoders=tuple(encoders))
 
     @cached_property
     def hash(self) -> str:

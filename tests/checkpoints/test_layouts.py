@@ -148,6 +148,20 @@ def test_a_network_takes_anothers_place(folder: Any, families: Any, make: Any, t
         model.with_part(tmp_path / "part")
 
 
+def test_a_text_encoder_goes_where_one_of_its_kind_is(folder: Any, families: Any, make: Any, tmp_path: Path) -> None:
+    networks = make(families["sdxl"])
+    torch.nn.init.ones_(networks.text[1].norm.bias)
+    write_single(tmp_path / "x", families["sdxl"], networks)
+    second = {key: tensor for key, tensor in load_file(tmp_path / "x").items() if ".embedders.1.model." in key}
+    save_file({key.rpartition(".model.")[2]: tensor for key, tensor in second.items()}, tmp_path / "part")
+    model = Model.read(folder("sdxl")[0])
+    swapped = model.with_part(tmp_path / "part")
+    assert swapped.text_encoders[0] is model.text_encoders[0]
+    assert (swapped.text_encoders[1].norm.bias == 1).all()
+    with pytest.raises(CalotypeError, match="is a text encoder of another kind than this model's: it is 64 wide"):
+        Model.read(folder("sd1")[0]).with_part(tmp_path / "part")
+
+
 def test_clips_vocabulary_from_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(vocabulary, "find_spec", lambda name: None)

@@ -74,6 +74,30 @@ def read_part(path: Path) -> Part:
     return Part(kind, file.format, config, Source(path, names, weights), dict(file.metadata))
 
 
+def fitted(part: Part, model: ModelConfig) -> TextConfig | VaeConfig | UNetConfig:
+    """The configuration in which the part takes its place in a model: what shapes cannot tell is the model's own.
+
+    Raises CalotypeError if it has no place there.
+    """
+    new, own = part.config, model.vae
+    if isinstance(new, UNetConfig):
+        return model.unet
+    if isinstance(new, VaeConfig):
+        if (new.latent_channels, len(new.channels)) != (own.latent_channels, len(own.channels)):
+            raise CalotypeError(
+                f"{part.source.path} is an autoencoder for another kind of model: its latents do not fit."
+            )
+        return replace(
+            own, channels=new.channels, layers_per_block=new.layers_per_block, mid_attention=new.mid_attention
+        )
+    for text in model.text:
+        if (text.hidden_size, text.activation) == (new.hidden_size, new.activation):
+            return text
+    raise CalotypeError(
+        f"{part.source.path} is a text encoder of another kind than this model's: it is {new.hidden_size} wide."
+    )
+
+
 def _network(kind: Kind, weights: Weights, original: bool) -> tuple[TextConfig | VaeConfig | UNetConfig, keys.Names]:
     if kind.content == "U-Net":
         unet = unet_config(weights)
