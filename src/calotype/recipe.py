@@ -90,8 +90,12 @@ class Recipe(_Value):
     scheduler: str = Field(
         AUTOMATIC, description="a name that `calotype samplers` lists, or automatic: the sampler's usual one"
     )
-    width: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, the model's own size")
-    height: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, the model's own size")
+    width: Side | None = Field(
+        None,
+        description="a multiple of 8 from 16 to 4096; without it, what the model was trained on: 128 (the embedded "
+        "one), 512 (SD 1), 512 or 768 (SD 2), 1024 (SDXL)",
+    )
+    height: Side | None = Field(None, description="a multiple of 8 from 16 to 4096; without it, as for width")
 
     # Choices that some samplers leave, and where the noise comes from.
     eta: float | None = Field(
@@ -174,7 +178,9 @@ class Recipe(_Value):
 
     # A second pass at a larger size.
     hr_scale: float = Field(1.0, ge=1, le=8, description="a number from 1, which is no second pass, to 8")
-    hr_upscaler: str = Field("Latent", description="how the second pass's start is enlarged")
+    hr_upscaler: str = Field(
+        "Latent", description="Latent, Lanczos or Nearest: how the second pass's start is enlarged"
+    )
     hr_steps: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000; without it, steps")
     hr_denoising_strength: Share = Field(0.7, description="a number from 0, which only enlarges, to 1")
     hr_sampler: str | None = Field(None, description="a name that `calotype samplers` lists; without it, sampler")

@@ -26,14 +26,20 @@ from calotype.cli.txt2img import txt2img
 from calotype.cli.verify import verify
 from calotype.errors import CalotypeError
 
-app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False)
-for command in (
-    txt2img, img2img, inpaint, batch, grid, again, verify, resume, tokens, samplers, info, convert, pull, train,
-    evaluate,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(data)
-app.add_typer(study)
+_PANELS = {
+    "Make pictures": (txt2img, img2img, inpaint, batch, grid),
+    "Make them again": (again, verify, resume),
+    "Look things up": (tokens, samplers),
+    "Models from elsewhere": (info, convert, pull),
+    "Teach and judge": (train, evaluate),
+}
+
+app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+for panel, commands in _PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(data, rich_help_panel="Teach and judge")
+app.add_typer(study, rich_help_panel="Teach and judge")
 
 
 @app.callback(invoke_without_command=True)
@@ -41,7 +47,16 @@ def _calotype(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
 ) -> None:
-    """Stable Diffusion, whole and readable."""
+    """Stable Diffusion, whole and readable.
+
+    Example: calotype txt2img "a cat on a blue background" --seed 7 -o cat.png
+
+    Without --model this takes the small model that comes with it: flat scenes of emoji, 128 x 128 pixels. A model
+    makes its best pictures at the size that it was trained on: 512 x 512 for Stable Diffusion 1, 512 x 512 or
+    768 x 768 for 2, 1024 x 1024 for SDXL. Sides are multiples of 8.
+
+    `calotype COMMAND --help` tells more about each command.
+    """
     if version:
         typer.echo(f"calotype {calotype.__version__}")
     elif context.invoked_subcommand is None:

@@ -108,7 +108,9 @@ def _field_option(group: str, name: str) -> inspect.Parameter:
     kind = _kind(field.annotation)
     if isinstance(default, tuple):
         default, kind = None, str | None
-    option = typer.Option(help=field.description, rich_help_panel=group, show_default=default is not None)
+    flags = [f"--{name.replace('_', '-')}"] if default is False else []  # without one that says what is so anyway
+    shown = default is not None and default is not False
+    option = typer.Option(*flags, help=field.description, rich_help_panel=group, show_default=shown)
     return _parameter(name, kind, option, default)
 
 

@@ -18,7 +18,7 @@ from calotype.recipe import Recipe
 def batch(
     file: Annotated[Path, typer.Argument(help="Prompts: a line each, or .csv or .jsonl with a recipe's fields.")],
     ask: Ask,
-    wildcards: Annotated[Path | None, typer.Option(help="The folder of the lists that __name__ draws from.")] = None,
+    wildcards: Annotated[Path | None, typer.Option(help="The folder of the lists that `__name__` draws from.")] = None,
     matrix: Annotated[bool, typer.Option("--matrix", help='Every selection of the parts of "a|b|c".')] = False,
 ) -> None:
     """Make pictures of all prompts in a file. Run again after an interruption, it makes those that are missing.

@@ -18,7 +18,10 @@ def fetch_art(
         list[str] | None, typer.Option(help="noto, fluent-flat, fluent or twemoji; may be repeated. Without it: noto.")
     ] = None,
 ) -> None:
-    """Fetch the emoji art and its names, from Debian and npm by their own clients, without root."""
+    """Fetch the emoji art and its names, from Debian and npm by their own clients, without root.
+
+    Example: calotype data fetch-art --style noto
+    """
     from calotype.data.art import fetch_art
 
     typer.echo(fetch_art(lambda line: typer.echo(line, err=True), tuple(style or ("noto",))))

@@ -44,6 +44,8 @@ def evaluate(
     """Measure a model: autoencoder, text encoder, and pictures judged by what they were asked to show.
 
     Ctrl-C stops; the same command goes on with the pictures already made.
+
+    Example: calotype evaluate --only pictures --steps 10 -o evaluation
     """
     chosen: dict[str, Any] = {"steps": steps, "sampler": sampler, "cfg_scale": cfg_scale, "cfg_rescale": cfg_rescale}
     recipe = Recipe(**chosen)

@@ -18,7 +18,10 @@ def info(
         bool, typer.Option("--hash", help="Add the hashes that A1111 shows; reads the whole file.")
     ] = False,
 ) -> None:
-    """Say what a file or folder is: which model, its networks, what else is needed to run it."""
+    """Say what a file or folder is: which model, its networks, what else is needed to run it.
+
+    Example: calotype info v1-5-pruned-emaonly.safetensors --hash
+    """
     from calotype.checkpoints import info as reading
     from calotype.checkpoints.hub import located
 

@@ -10,6 +10,7 @@ import typer
 
 from calotype.cli import output, runs
 from calotype.cli.asking import Ask
+from calotype.cli.hints import hints
 from calotype.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def make(ask: Ask, recipes: list[Recipe], paths: Iterable[Path] | None = None) -
     if ask.threads is not None:
         torch.set_num_threads(ask.threads)
     studio = api.load(ask.model, vae=ask.vae)
-    _hint(studio, recipes)
+    for hint in hints(studio, recipes):
+        typer.echo(f"hint: {hint}.", err=True)
     with runs.shown(sum(_steps(recipe) for recipe in recipes)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
@@ -64,17 +66,3 @@ def _previewed(studio: "Studio", states: Iterable["RunState"], path: Path, every
             with written_whole(path.with_stem(f"{path.stem}-step{number:03}")) as temporary:
                 studio.preview(state).save(temporary, "PNG")
         yield state
-
-
-def _hint(studio: "Studio", recipes: Iterable[Recipe]) -> None:
-    from calotype.text.language import language
-    from calotype.text.words import unknown_words
-
-    text = ""
-    for recipe in recipes:
-        words = language(recipe.prompt_style, recipe.emphasis)
-        asked = (recipe.prompt, recipe.negative_prompt)
-        text += " ".join(words.plain(each, recipe.steps) for each in asked) + " "
-    for word, near in unknown_words(text, studio.words).items():
-        nearest = f"; the nearest it knows: {', '.join(near)}" if near else ""
-        typer.echo(f'hint: the model has never seen the word "{word}"{nearest}.', err=True)

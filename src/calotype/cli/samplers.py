@@ -14,7 +14,10 @@ _COLUMNS = ("sampler", "aliases", "paper", "order", "calls a step", "noise", "eq
 def samplers(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/samplers.md, all columns.")] = False,
 ) -> None:
-    """List the samplers and the schedules."""
+    """List the samplers and the schedules, with when to use which. Names of other programs are understood, too.
+
+    Example: calotype samplers
+    """
     from rich.console import Console
     from rich.table import Table
 

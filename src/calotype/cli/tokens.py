@@ -30,11 +30,11 @@ def tokens(
     ] = None,
     model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
 ) -> None:
-    r"""Show how a prompt is read: what at which step, in which chunks, each token with its weight.
+    """Show how a prompt is read: what at which step, in which chunks, each token with its weight.
 
     A caret stands under what looks like a mistake, and words that the model has never seen are named.
 
-    Example: calotype tokens "a (red:1.3) apple on a \[blue:green:0.5] background"
+    Example: calotype tokens "a (red:1.3) apple on a [blue:green:0.5] background"
     """
     from calotype import api
     from calotype.text.language import language

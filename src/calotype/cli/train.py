@@ -17,7 +17,10 @@ def train(
     device: Annotated[str | None, typer.Option(help="A torch device. Without it: a GPU if there is one.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of going on.")] = False,
 ) -> None:
-    """Train one stage from its run file. Ctrl-C saves and stops; the same command goes on."""
+    """Train one stage from its run file. Ctrl-C saves and stops; the same command goes on.
+
+    Example: calotype train runs/embedded/vae.toml
+    """
     from calotype.training import runs
 
     steps = runs.start(run, device, fresh)

@@ -13,7 +13,10 @@ def verify(
     model: Annotated[Path | None, typer.Option(help="The model; without it: the embedded one.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as then.")] = None,
 ) -> None:
-    """Make a picture again and compare. Status 0: equal; 1: it differs, with the likely cause; 2: it cannot be told."""
+    """Make a picture again and compare. Status 0: equal; 1: it differs, with the likely cause; 2: it cannot be told.
+
+    Example: calotype verify out/00000-7.png
+    """
     from PIL import Image
 
     from calotype.imaging.comparison import compare

@@ -1,0 +1,59 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from calotype.api import Studio, load
+from calotype.cli.hints import hints
+from calotype.imaging.reading import inline
+from calotype.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_folder: Path) -> Studio:
+    """Of a model for 64 x 64 pixels."""
+    return load(tiny_folder)
+
+
+def _hints(studio: Studio, *recipes: dict[str, Any]) -> list[str]:
+    return list(hints(studio, [Recipe(**{"prompt": "a unicorn", **fields}) for fields in recipes]))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {}, {"width": 120, "height": 96}, {"width": 40, "height": 64}, {"hr_scale": 4},
+        {"width": 512, "height": 512, "tile_size": 64, "tile_overlap": 16},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_sizes_near_the_models_own_go_without_a_hint(fields: dict[str, Any], studio: Studio) -> None:
+    assert _hints(studio, fields) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({"width": 128}, "128x64"),
+        ({"width": 64, "height": 32}, "64x32"),
+        ({"width": 1024, "height": 1024}, "1024x1024"),
+        ({"width": 512, "height": 512, "tile_size": 256}, "512x512"),
+        ({"init_image": inline(Image.new("RGB", (300, 200)))}, "296x200"),
+    ],
+    ids=str,
+)
+def test_sizes_far_from_it_are_told_in_one_line(fields: dict[str, Any], size: str, studio: Studio) -> None:
+    (hint,) = _hints(studio, fields)
+    assert hint.startswith(f"the model was trained on 64x64 pixels: at {size} it may repeat things")
+    assert "\n" not in hint
+
+
+def test_each_size_and_word_is_told_once(studio: Studio) -> None:
+    told = _hints(studio, {"width": 256, "prompt": "a zebra"}, {"width": 256, "seed": 3, "prompt": "a zebra"})
+    assert len(told) == 2
+
+
+def test_words_of_every_step_are_told(studio: Studio) -> None:
+    told = _hints(studio, {"prompt": "a [zebra:[unicron|okapi]:0.5]", "negative_prompt": "(gnu:1.2)", "steps": 8})
+    assert [hint.split('"')[1] for hint in told] == ["zebra", "unicron", "okapi", "gnu"]
