@@ -57,6 +57,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sampler": "Eulr a"}, "unknown sampler 'Eulr a'; the nearest names are Euler a"),
     ({"scheduler": "karas"}, "unknown scheduler 'karas'; the nearest names are karras"),
     ({"sampler": 3}, "sampler is 3"),
+    ({"vae_tiling": True}, "vae_tiling needs tiles"),
     ({"step": 3}, "unknown field 'step': did you mean steps"),
 ]
 

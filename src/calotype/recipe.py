@@ -192,11 +192,16 @@ class Recipe(_Value):
         None, description="a multiple of 8 from 16 to 4096: work in tiles of so many pixels, in bounded memory"
     )
     tile_overlap: int = Field(32, ge=0, le=1024, description="pixels that neighbouring tiles share")
+    vae_tiling: bool = Field(
+        False, description="encode and decode in tiles, too: faster where pictures are large, but not the same"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.tile_size is not None and self.tile_overlap >= self.tile_size:
             raise ValueError(f"tiles of {self.tile_size} pixels cannot share {self.tile_overlap}: choose less overlap.")
+        if self.vae_tiling and self.tile_size is None:
+            raise ValueError("vae_tiling needs tiles: say how large with tile_size.")
         if self.init_image is None and (self.mask is not None or any(self.outpaint)):
             raise ValueError("there is a mask or a border, but no picture to paint on: give init_image.")
         return self

@@ -11,6 +11,7 @@ from PIL import Image
 
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
+from calotype.imaging.pixels import to_image
 from calotype.imaging.reading import inline
 from calotype.recipe import Recipe
 
@@ -58,6 +59,7 @@ def test_it_goes_on_from_any_step_of_any_pass(studio: Studio) -> None:
         {"inpainting_fill": "latent noise"}, {"inpainting_fill": "latent nothing"}, {"inpainting_fill": "fill"},
         {"inpaint_area": "only masked"}, {"outpaint": (8, 0, 0, 0)}, {"hr_upscaler": "Lanczos"},
         {"hr_upscaler": "Latent (nearest)"}, {"hr_prompt": "purple"}, {"hr_sampler": "Euler"}, {"tile_size": 48},
+        {"tile_size": 48, "vae_tiling": True},
     ],
     ids=str,
 )  # fmt: skip
@@ -142,6 +144,15 @@ def test_tiles_cover_a_picture_of_any_size(studio: Studio) -> None:
     hook.remove()
     assert set(map(tuple, seen)) == {(6, 6)}
     assert len(seen) == 6 * 2
+
+
+def test_the_autoencoder_works_in_tiles_only_when_asked(studio: Studio) -> None:
+    recipe = Recipe(prompt="a", seed=1, steps=1, width=96, height=72, tile_size=48, tile_overlap=16)
+    whole, tiled = (_picture(studio, recipe, vae_tiling=way) for way in (False, True))
+    *_, last = studio.states(recipe)
+    with torch.inference_mode():
+        assert whole.tobytes() == to_image(studio.decode(last.x)).tobytes()
+    assert tiled.tobytes() != whole.tobytes()
 
 
 def test_a_picture_in_the_recipe_is_in_the_record(studio: Studio, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ GROUPS = {
     ),
     "Beyond the training resolution": (
         "hr_scale", "hr_upscaler", "hr_steps", "hr_denoising_strength", "hr_sampler", "hr_scheduler", "hr_prompt",
-        "hr_negative_prompt", "hr_cfg_scale", "tile_size", "tile_overlap",
+        "hr_negative_prompt", "hr_cfg_scale", "tile_size", "tile_overlap", "vae_tiling",
     ),
 }  # fmt: skip
 """Fields of `Recipe` by the heading that they stand under in a command's help."""

@@ -9,7 +9,11 @@ from torch import Tensor, nn
 
 from calotype.configs import VaeConfig
 from calotype.nn.attention import PixelAttention
+from calotype.nn.bands import in_bands
 from calotype.nn.blocks import Downsample, ResnetBlock, Upsample
+
+WHOLE = 4 * 2**30
+"""Bytes of feature maps up to which a picture goes through at once (SD's: 1024 x 1024 in float32); others in bands."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,19 @@ class Autoencoder(nn.Module):
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Gaussian:
         """The distribution of the latents of ``images``, whose sides are multiples of ``config.downscale``."""
-        mean, logvar = self.quant_conv(self.encoder(images)).chunk(2, dim=1)
+        moments = self._through(self.encoder, images, images.shape[-2] * images.shape[-1])
+        mean, logvar = self.quant_conv(moments).chunk(2, dim=1)
         return Gaussian(mean, logvar.clamp(-30, 20))
 
     def decode(self, latents: Float[Tensor, "b z h w"]) -> Float[Tensor, "b c h8 w8"]:
         """The pictures of unscaled ``latents``; not clamped."""
-        return self.decoder(self.post_quant_conv(latents))
+        pixels = latents.shape[-2] * latents.shape[-1] * self.config.downscale**2
+        return self._through(self.decoder, self.post_quant_conv(latents), pixels)
+
+    def _through(self, network: nn.Sequential, x: Float[Tensor, "b c h w"], pixels: int) -> Float[Tensor, "b d h2 w2"]:
+        # The finest maps are the largest by far, and about four of them are alive at once.
+        needed = 4 * max(self.config.channels[:2]) * pixels * x.element_size()
+        return in_bands(network, x) if needed > WHOLE and not torch.is_grad_enabled() else network(x)
 
 
 def _encoder(config: VaeConfig) -> nn.Sequential:

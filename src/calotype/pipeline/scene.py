@@ -127,19 +127,19 @@ class Scene:
         return self.known + (latent - self.known) * self.mask if self._blends else latent
 
     def encode(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
-        """A picture as a latent, tile by tile where the recipe says so."""
+        """A picture as a latent, in tiles where the recipe says so."""
         return self._encode(to_pixels(image))
 
     def decode(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 3 h8 w8"]:
-        """A latent as a picture, tile by tile where the recipe says so."""
-        if self.part.tile_size is None:
+        """A latent as a picture, in tiles where the recipe says so."""
+        if not self.part.vae_tiling:
             return self.model.decode(latent)
         height, width = latent.shape[-2:]
         parts = windows(height, width, *self._tile)
         return blended(lambda window: self.model.decode(window.of(latent)), parts, self.model.config.vae.downscale)
 
     def _encode(self, pixels: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 c h8 w8"]:
-        if self.part.tile_size is None:
+        if not self.part.vae_tiling:
             return self.model.encode(pixels)
         scale = self.model.config.vae.downscale
         parts = windows(pixels.shape[-2] // scale, pixels.shape[-1] // scale, *self._tile)
