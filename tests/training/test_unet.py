@@ -111,15 +111,22 @@ def test_batches_pair_latents_with_their_captions(task: UNetTask) -> None:
     assert 8 <= empty <= 36  # a tenth, within three deviations
 
 
+def test_times_cover_the_schedule_evenly_or_crowd_where_things_take_shape(task: UNetTask) -> None:
+    even = task.batch(PHASE.model_copy(update={"batch": 8}), np.random.default_rng(0))["time"]
+    assert [int(time * 8) for time in even] == list(range(8))
+    bell = PHASE.model_copy(update={"batch": 4000, "times": "logit-normal"})
+    logits = torch.logit(task.batch(bell, np.random.default_rng(0))["time"])
+    assert logits.mean().item() == pytest.approx(unet.BELL_MEAN, abs=0.01)
+    assert logits.std().item() == pytest.approx(1, abs=0.01)
+
+
 def test_a_network_that_predicts_zero_costs_the_target(task: UNetTask) -> None:
-    """v = (noise - sigma x0) / sqrt(1 + sigma^2) (arXiv 2202.00512), at times that cover the schedule evenly."""
-    x0 = torch.randn(8, 4, 8, 8)
-    loss, _ = task.loss({"latents": x0, "context": context_of(task, "").expand(8, -1, -1)}, torch.Generator())
-    rng = torch.Generator()
-    t = ((torch.arange(8) + torch.rand(1, generator=rng)) / 8 * 1000).long()
-    assert [int(time) // 125 for time in t] == list(range(8))
-    noise = torch.randn(x0.shape, generator=rng)
-    sigma = task.schedule.sigmas[t].float()[:, None, None, None]
+    """v = (noise - sigma x0) / sqrt(1 + sigma^2) (arXiv 2202.00512)."""
+    x0, time = torch.randn(8, 4, 8, 8), torch.linspace(0, 0.999, 8)
+    context = context_of(task, "").expand(8, -1, -1)
+    loss, _ = task.loss({"latents": x0, "context": context, "time": time}, torch.Generator())
+    noise = torch.randn(x0.shape, generator=torch.Generator())
+    sigma = task.schedule.sigmas[(time * 1000).long()].float()[:, None, None, None]
     target = (noise - sigma * x0) / (1 + sigma**2).sqrt()
     assert loss.item() == pytest.approx(target.square().mean().item(), rel=1e-5)
 
@@ -133,8 +140,8 @@ def test_a_perfect_network_costs_nothing(task: UNetTask, monkeypatch: pytest.Mon
         return (x - (1 + sigma**2) * x0) / (sigma * (1 + sigma**2).sqrt())
 
     monkeypatch.setattr(task.module, "forward", oracle)
-    loss, _ = task.loss({"latents": x0, "context": context_of(task, "").expand(4, -1, -1)}, torch.Generator())
-    assert loss.item() < 1e-6
+    batch = {"latents": x0, "context": context_of(task, "").expand(4, -1, -1), "time": torch.linspace(0, 1, 4)}
+    assert task.loss(batch, torch.Generator())[0].item() < 1e-6
 
 
 def test_the_text_encoder_is_frozen_and_the_text_counts(task: UNetTask) -> None:
@@ -143,8 +150,8 @@ def test_the_text_encoder_is_frozen_and_the_text_counts(task: UNetTask) -> None:
             parameter.normal_(std=0.2)
     losses = []
     for text in ("a cat", "two dogs"):
-        context = context_of(task, text).expand(2, -1, -1)
-        loss, _ = task.loss({"latents": torch.ones(2, 4, 8, 8), "context": context}, torch.Generator())
+        batch = {"latents": torch.ones(2, 4, 8, 8), "context": context_of(task, text).expand(2, -1, -1)}
+        loss, _ = task.loss(batch | {"time": torch.tensor([0.2, 0.8])}, torch.Generator())
         loss.backward()
         losses.append(loss.item())
     assert losses[0] != losses[1]

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from calotype.nn.hardware import fast_dtype
 from calotype.training.run import OptimizerSettings, Phase, Run
 
 Batch = Mapping[str, Tensor]
@@ -108,11 +109,8 @@ def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
 
 
 def half_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where the device is fast at it: any GPU, and CPUs with AMX or AVX512-BF16 instructions."""
-    capable = device.type != "cpu" or any(
-        torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16")
-    )
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(capable))
+    """bfloat16 where the device is fast at it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast_dtype(device) == torch.bfloat16)
 
 
 def hash_of(*numbers: int) -> int:

@@ -26,6 +26,9 @@ class Phase(_Value):
     lr: tuple[float, float]
     scenes: PositiveInt = 40_000
     """How many different ones the U-Net learns from, out of the latent cache; the other tasks draw ever new ones."""
+    times: Literal["uniform", "logit-normal"] = "uniform"
+    """How the U-Net's times are spread. Bell-shaped, most are spent where a thing takes its shape, few at the ends,
+    where the noise hides all of it or nothing (arXiv 2403.03206, eq. 19)."""
 
 
 class OptimizerSettings(_Value):

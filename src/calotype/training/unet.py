@@ -33,6 +33,8 @@ from calotype.training.tokenizer import learned
 
 DROPOUT = 0.1
 """How often the caption is left empty, for classifier-free guidance (arXiv 2207.12598)."""
+BELL_MEAN = -0.3
+"""The logit of the median of bell-shaped times: a little before the middle."""
 LEVELS = (100, 300, 500, 700, 900)
 """The times at which evaluations measure the loss."""
 EVALUATED, SHOWN = 64, 8
@@ -58,18 +60,22 @@ class UNetTask:
         self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
-        """Latents from the cache and what the text encoder makes of their captions, some of them empty."""
+        """Latents from the cache, what the text encoder makes of their captions, some of them empty, and times.
+
+        The times, in [0, 1), cover their distribution evenly in every batch (arXiv 2107.00630, appendix I.1).
+        """
         chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
+        even = (torch.arange(phase.batch) + rng.random()) / phase.batch
         empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
         context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.size][chosen])
-        return {"latents": self.cache[phase.size][chosen].float(), "context": context}
+        time = even if phase.times == "uniform" else torch.sigmoid(BELL_MEAN + torch.special.ndtri(even))
+        return {"latents": self.cache[phase.size][chosen].float(), "context": context, "time": time.float()}
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """The error at times that cover the schedule evenly in every batch (arXiv 2107.00630, appendix I.1)."""
-        x0, count = batch["latents"], len(batch["latents"])
+        """The mean error, and that of the earlier and of the later times."""
+        x0 = batch["latents"]
         self.size = x0.shape[-1] * self.model.config.vae.downscale
-        even = (torch.arange(count) + torch.rand(1, generator=rng)) / count
-        t = (even * len(self.schedule.sigmas)).long().to(x0.device)
+        t = (batch["time"] * len(self.schedule.sigmas)).long().clamp(max=len(self.schedule.sigmas) - 1)
         noise = torch.randn(x0.shape, generator=rng).to(x0.device)
         errors = self._errors(self.network, x0, t, noise, batch["context"])
         return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
