@@ -11,7 +11,9 @@ from calotype.errors import CalotypeError
 
 MAX_SEED = 2**64 - 1
 AUTOMATIC = "automatic"
-"""The scheduler that stands for the one usual with the sampler, or for the model's own spacing."""
+"""The sampler that stands for the model's own, and the scheduler that stands for the one usual with the sampler."""
+SAMPLER = "DPM++ 2M"
+"""The sampler of models that name none."""
 
 
 def _drawn(seed: Any) -> Any:
@@ -45,7 +47,7 @@ def _rng(name: Any) -> Any:
 
 def _named(fields: dict[str, Any], sampler: str, scheduler: str) -> dict[str, str]:
     named = {key: fields[key] for key in (sampler, scheduler) if isinstance(fields.get(key), str)}
-    if sampler in named:
+    if named.get(sampler, AUTOMATIC) != AUTOMATIC:
         from calotype.diffusion.samplers import find_sampler  # torch comes with it: not before a name needs it
 
         row, ending = find_sampler(named[sampler])
@@ -86,7 +88,10 @@ class Recipe(_Value):
         description=f"a whole number from 0 to {MAX_SEED}, or -1 to draw one",
     )
     steps: int = Field(20, ge=1, le=1000, description="a whole number from 1 to 1000")
-    sampler: str = Field("DPM++ 2M", description="a name that `calotype samplers` lists")
+    sampler: str = Field(
+        AUTOMATIC,
+        description=f"a name that `calotype samplers` lists, or automatic: the model's own, else {SAMPLER}",
+    )
     scheduler: str = Field(
         AUTOMATIC, description="a name that `calotype samplers` lists, or automatic: the sampler's usual one"
     )

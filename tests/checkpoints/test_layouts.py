@@ -104,15 +104,23 @@ def test_there_and_back_gives_equal_tensors(folder: Any, families: Any, tmp_path
 def test_the_publishers_sampler_is_read(folder: Any) -> None:
     path, _ = folder("sd1")
     file = path / "scheduler/scheduler_config.json"
-    settings = json.loads(file.read_text())
-    for change, found in (
-        ({"_class_name": "PNDMScheduler"}, ("PLMS", "")),
-        ({"_class_name": "EulerAncestralDiscreteScheduler"}, ("Euler a", "")),
-        ({"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True}, ("DPM++ 2M", "karras")),
-        ({"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++"}, ("DPM++ 2M SDE", "")),
-        ({"_class_name": "OfTomorrow"}, ("", "")),
+    written = json.loads(file.read_text())
+    assert (open_checkpoint(path).sampler, open_checkpoint(path).scheduler) == ("DPM++ 2M", "karras")
+    plain = {key: written[key] for key in ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps")}
+    for said, found in (
+        ({"_class_name": "PNDMScheduler", "skip_prk_steps": True}, ("PLMS", "leading")),
+        ({"_class_name": "PNDMScheduler"}, ("PNDM", "leading")),
+        ({"_class_name": "EulerAncestralDiscreteScheduler"}, ("Euler a", "linspace")),
+        ({"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True}, ("Euler", "karras")),
+        ({"_class_name": "DDIMScheduler", "timestep_spacing": "trailing"}, ("DDIM", "trailing")),
+        (
+            {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++"},
+            ("DPM++ 2M SDE", "linspace"),
+        ),
+        ({"_class_name": "LCMScheduler", "timestep_spacing": "leading"}, ("LCM", "")),
+        ({"_class_name": "OfTomorrow", "timestep_spacing": "leading"}, ("", "")),
     ):
-        file.write_text(json.dumps(settings | change))
+        file.write_text(json.dumps(plain | said))
         checkpoint = open_checkpoint(path)
         assert (checkpoint.sampler, checkpoint.scheduler) == found
 
@@ -210,7 +218,7 @@ def test_info_says_what_it_is_from_headers(folder: Any, tmp_path: Path, families
     (path / "README.md").write_text("---\nlicense: openrail++\ntags:\n- x\nbase_model: a/b\n---\n# The card\n")
     about = describe(path)
     assert (about.family, about.parameterization, about.zero_terminal_snr) == ("SDXL", "v_prediction", True)
-    assert (about.sampler, about.needs) == ("DDIM", ())
+    assert (about.sampler, about.needs) == ("DPM++ 2M", ())
     assert about.licence == {"license": "openrail++", "base_model": "a/b"}
     assert list(about.networks) == ["text_encoder", "text_encoder_2", "vae", "unet"]
     assert about.networks["unet"].parameters == sum(p.numel() for p in networks.unet.parameters())

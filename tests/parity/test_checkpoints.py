@@ -1,8 +1,10 @@
 """Single files against diffusers' own reading of them, which is an independent writing of the original names."""
 
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 
+import diffusers
 import pytest
 import torch
 from diffusers.loaders.single_file_utils import (
@@ -15,7 +17,7 @@ from safetensors.torch import load_file
 
 from calotype.checkpoints.convert import write_single
 from calotype.checkpoints.folder import write_folder
-from calotype.checkpoints.settings import write_model
+from calotype.checkpoints.settings import read_sampler, write_model
 from checkpoints.families import FAMILIES, made
 
 
@@ -46,3 +48,12 @@ def test_diffusers_reads_the_names_we_write(tmp_path: Path, name: str) -> None:
             prefix = f"conditioner.embedders.{i}.model." if xl else "cond_stage_model.model."
             model = SimpleNamespace(config=SimpleNamespace(hidden_size=text.hidden_size))
             same(convert_open_clip_checkpoint(model, single, prefix), folder)
+
+
+@pytest.mark.parametrize("name", ["PNDM", "DDIM", "DDPM", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete",
+                                  "LMSDiscrete", "KDPM2Discrete", "KDPM2AncestralDiscrete", "DPMSolverMultistep",
+                                  "DPMSolverSDE", "DEISMultistep", "UniPCMultistep"])  # fmt: skip
+def test_a_scheduler_that_says_nothing_spaces_its_steps_as_in_diffusers(name: str) -> None:
+    kind = getattr(diffusers, f"{name}Scheduler")
+    expected = inspect.signature(kind).parameters["timestep_spacing"].default
+    assert read_sampler({"_class_name": kind.__name__})[1] == expected

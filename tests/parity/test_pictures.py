@@ -73,7 +73,7 @@ def _components(folder: Path) -> dict[str, Any]:
 def _theirs(pipeline: Any, folder: Path, scheduler: Any, **fields: Any) -> torch.Tensor:
     pipe = pipeline(**_components(folder), requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = scheduler.from_config(pipe.scheduler.config)
+    pipe.scheduler = scheduler.from_config(pipe.scheduler.config, use_karras_sigmas=False)
     return pipe(
         PROMPT, negative_prompt=NEGATIVE, num_inference_steps=STEPS, guidance_scale=4.0, output_type="latent",
         generator=torch.Generator().manual_seed(SEED), **fields,

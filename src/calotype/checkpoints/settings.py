@@ -15,6 +15,8 @@ _PIPELINES = {
     "StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline", "LatentConsistencyModelPipeline",
 }  # fmt: skip
 """The kinds of model_index.json whose networks are ours."""
+_SCHEDULER = "DPMSolverMultistepScheduler"
+"""The class that is written: the sampler of a model that names none."""
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
 # What our networks do not do. A file that asks for anything else would load and draw nonsense.
@@ -258,8 +260,10 @@ def _read_schedule(settings: Settings) -> ScheduleConfig:
 
 
 def _write_schedule(config: ScheduleConfig) -> Settings:
+    """DPM++ 2M, and on Karras' levels, unless those would begin at infinity; and what DDIM would have to know."""
     return {
-        "_class_name": "DDIMScheduler",
+        "_class_name": _SCHEDULER,
+        "algorithm_type": "dpmsolver++",
         "beta_end": config.beta_end,
         "beta_schedule": config.beta_schedule,
         "beta_start": config.beta_start,
@@ -270,6 +274,7 @@ def _write_schedule(config: ScheduleConfig) -> Settings:
         "set_alpha_to_one": False,
         "steps_offset": config.steps_offset,
         "timestep_spacing": config.spacing,
+        "use_karras_sigmas": not config.zero_terminal_snr,
     }
 
 
@@ -283,7 +288,7 @@ def _write_index(config: ModelConfig) -> Settings:
     index: Settings = {
         "_class_name": f"StableDiffusion{'XL' if xl else ''}{task}Pipeline",
         "_diffusers_version": "0.42.1",  # the one that tests open it with; some pipelines insist on a version
-        "scheduler": ["diffusers", "DDIMScheduler"],
+        "scheduler": ["diffusers", _SCHEDULER],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
@@ -300,21 +305,29 @@ def _write_index(config: ModelConfig) -> Settings:
 
 _SAMPLERS = {
     "DDIMScheduler": "DDIM", "DDPMScheduler": "DDPM", "DEISMultistepScheduler": "DEIS", "LCMScheduler": "LCM",
-    "PNDMScheduler": "PLMS", "LMSDiscreteScheduler": "LMS", "HeunDiscreteScheduler": "Heun",
+    "PNDMScheduler": "PNDM", "LMSDiscreteScheduler": "LMS", "HeunDiscreteScheduler": "Heun",
     "EulerDiscreteScheduler": "Euler", "EulerAncestralDiscreteScheduler": "Euler a",
     "KDPM2DiscreteScheduler": "DPM2", "KDPM2AncestralDiscreteScheduler": "DPM2 a",
     "DPMSolverMultistepScheduler": "DPM++ 2M", "DPMSolverSDEScheduler": "DPM++ SDE",
     "UniPCMultistepScheduler": "UniPC",
 }  # fmt: skip
+_LEADING = ("DDIM", "DDPM", "PNDM")
+"""Samplers whose classes take leading steps where a file does not say which; the others take linspace."""
 _SCHEDULES = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
 
 
 def read_sampler(settings: Settings) -> tuple[str, str]:
     """The sampler and the schedule that a scheduler_config.json chooses, by our names; empty where it chooses none."""
     sampler = _SAMPLERS.get(settings.get("_class_name", ""), "")
+    if sampler in ("", "LCM"):
+        return sampler, ""
+    spacing = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")
+    schedule = next((schedule for flag, schedule in _SCHEDULES.items() if settings.get(flag)), spacing)
     if sampler == "DPM++ 2M" and str(settings.get("algorithm_type", "")).startswith("sde"):
         sampler = "DPM++ 2M SDE"
-    return sampler, next((schedule for flag, schedule in _SCHEDULES.items() if settings.get(flag)), "")
+    if sampler == "PNDM" and settings.get("skip_prk_steps"):
+        sampler = "PLMS"
+    return sampler, schedule
 
 
 def _check(what: str, settings: Settings, fixed: Mapping[str, Sequence[Any]]) -> None:

@@ -9,7 +9,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from calotype.errors import CalotypeError
-from calotype.recipe import Recipe
+from calotype.recipe import SAMPLER, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ def evaluate(
         bool, typer.Option("--validation", help="Other prompts than the test's: to choose settings by.")
     ] = False,
     steps: Annotated[int, typer.Option(help=_FIELDS["steps"].description)] = _FIELDS["steps"].default,
-    sampler: Annotated[str, typer.Option(help=_FIELDS["sampler"].description)] = _FIELDS["sampler"].default,
+    sampler: Annotated[str, typer.Option(help="One for all models, so that their tables compare.")] = SAMPLER,
     cfg_scale: Annotated[float, typer.Option(help=_FIELDS["cfg_scale"].description)] = _FIELDS["cfg_scale"].default,
     cfg_rescale: Annotated[float, typer.Option(help=_FIELDS["cfg_rescale"].description)] = _FIELDS[
         "cfg_rescale"

@@ -9,7 +9,7 @@ from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
 from calotype.imaging.upscaling import UPSCALERS
-from calotype.recipe import Recipe, Record
+from calotype.recipe import SAMPLER, Recipe, Record
 
 _PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
@@ -91,7 +91,7 @@ def parse(text: str) -> dict[str, str]:
 def recipe_of(text: str) -> tuple[Recipe, list[str]]:
     """The recipe that such a text asks for, and what of it cannot be honoured, as lines for a person."""
     pairs, missed = {"RNG": "GPU", **parse(text)}, list[str]()
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"sampler": SAMPLER}
     for key, field in (("Prompt", "prompt"), ("Negative prompt", "negative_prompt")):
         words = pairs.pop(key)
         missed += [f"{network[0]} in the {key.lower()}" for network in _NETWORK.finditer(words)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
-from calotype.recipe import Recipe
+from calotype.recipe import SAMPLER, Recipe
 
 Node = dict[str, Any]
 
@@ -34,6 +34,7 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
         "prompt": _words(nodes, asked.get("positive")),
         "negative_prompt": _words(nodes, asked.get("negative")),
         "prompt_style": "comfyui",
+        "sampler": SAMPLER,
     }
     wanted = {field: asked.get(name) for name, field in _FIELDS.items()} | _found(nodes, sampler)
     missed = [

@@ -1,11 +1,10 @@
 """From a recipe to its passes, each a recipe of a single pass."""
 
-from calotype.diffusion.ladder import AUTOMATIC
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.imaging.canvas import natural_size
 from calotype.imaging.reading import read_picture
 from calotype.model import Model
-from calotype.recipe import Recipe
+from calotype.recipe import AUTOMATIC, SAMPLER, Recipe
 
 _STRENGTH = 0.75
 """A1111's default for a picture that is changed; a model made for editing begins with noise alone."""
@@ -13,9 +12,12 @@ _STRENGTH = 0.75
 
 def settle(model: Model, recipe: Recipe) -> Recipe:
     """The recipe with all that it left to the model, and to the picture it begins with, filled in."""
-    scheduler = recipe.scheduler
+    sampler, scheduler = recipe.sampler, recipe.scheduler
+    if sampler == AUTOMATIC:
+        sampler = model.sampler or SAMPLER
+        scheduler = model.scheduler if scheduler == AUTOMATIC and model.scheduler else scheduler
     if scheduler == AUTOMATIC:
-        scheduler = SAMPLERS[recipe.sampler].scheduler or model.schedule.spacing
+        scheduler = SAMPLERS[sampler].scheduler or model.schedule.spacing
     width = height = model.config.vae.sample_size
     strength = recipe.denoising_strength
     if recipe.init_image is not None:
@@ -24,8 +26,9 @@ def settle(model: Model, recipe: Recipe) -> Recipe:
         if not (recipe.mask and recipe.inpaint_area == "only masked"):
             width, height = natural_size(recipe, read_picture(recipe.init_image))
     return recipe.but(
-        scheduler=scheduler, width=recipe.width or width, height=recipe.height or height, denoising_strength=strength
-    )
+        sampler=sampler, scheduler=scheduler, width=recipe.width or width, height=recipe.height or height,
+        denoising_strength=strength,
+    )  # fmt: skip
 
 
 def passes(recipe: Recipe) -> list[Recipe]:
@@ -35,8 +38,9 @@ def passes(recipe: Recipe) -> list[Recipe]:
         return [first]
     assert recipe.width is not None and recipe.height is not None
     width, height = (round(side * recipe.hr_scale / 8) * 8 for side in (recipe.width, recipe.height))
-    sampler = recipe.hr_sampler or recipe.sampler
-    scheduler = recipe.hr_scheduler or (recipe.scheduler if recipe.hr_sampler is None else SAMPLERS[sampler].scheduler)
+    other = None if recipe.hr_sampler == AUTOMATIC else recipe.hr_sampler
+    sampler = other or recipe.sampler
+    scheduler = recipe.hr_scheduler or (SAMPLERS[other].scheduler if other else recipe.scheduler)
     second = first.but(
         width=width, height=height, steps=recipe.hr_steps or recipe.steps, sampler=sampler,
         scheduler=scheduler or recipe.scheduler, denoising_strength=recipe.hr_denoising_strength,
