@@ -88,6 +88,11 @@ def test_every_choice_counts(studio: Studio, change: dict[str, object]) -> None:
     assert not same(latents(studio, recipe), latents(studio, recipe.but(**change)))
 
 
+def test_cfgpp_reads_the_negative_prompt_at_scale_1_too(studio: Studio) -> None:
+    recipe = Recipe(prompt="a unicorn", seed=7, steps=3, sampler="Euler CFG++", cfg_scale=1)
+    assert not same(latents(studio, recipe), latents(studio, recipe.but(negative_prompt="a cat")))
+
+
 def test_a_choice_that_the_sampler_does_not_leave_is_refused(studio: Studio) -> None:
     with pytest.raises(CalotypeError, match="DPM\\+\\+ 2M has no option 's_churn'"):
         latents(studio, Recipe(sampler="DPM++ 2M", s_churn=1.0, seed=7))

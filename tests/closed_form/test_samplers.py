@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,12 +19,17 @@ from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
 
 ROWS = list(SAMPLERS.values())
+INCONSISTENT = "DPM++ 2S a CFG++"
+"""As in ComfyUI, where half of its step takes the noise of one prediction and the x0 of another."""
 DETERMINISTIC = [row for row in ROWS if not row.stochastic and row.name != "DPM adaptive"]
-STOCHASTIC = [row for row in ROWS if row.stochastic and row.name not in ("LCM", "TCD")]
+STOCHASTIC = [row for row in ROWS if row.stochastic and row.name not in ("LCM", "TCD", INCONSISTENT)]
 QUIET = [(row, {name: 0.0}) for row in STOCHASTIC for name in ("eta", "tau") if name in row.options]
 EQUAL_STEPS = ("PNDM", "PLMS", "iPNDM")
 """Their coefficients are those of equal steps: only there have they their order."""
+UNEVEN_STEPS = ("iPNDM-v",)
+"""Where the ratio of the levels is even it has an order more than in general."""
 MIXTURE = GaussianMixture()
+GAUSSIAN = GaussianMixture((0.0,), (0.8,), (1.0,))
 SCHEDULE = Schedule.of(SD15.schedule)
 HIGH, LOW = 6.0, 0.3
 
@@ -91,7 +97,11 @@ def run(row, sigmas, x=None, noise=None, denoiser=None, state=None, **options):
 
 def error(row, steps, options):
     """At three quarters of the way, before solvers lower their order, and from an exact history of three steps."""
-    sigmas = torch.linspace(3, 0.3, steps + 1, dtype=torch.float64) if row.name in EQUAL_STEPS else levels(steps)
+    sigmas = levels(steps)
+    if row.name in EQUAL_STEPS:
+        sigmas = torch.linspace(3, 0.3, steps + 1, dtype=torch.float64)
+    elif row.name in UNEVEN_STEPS:
+        sigmas = torch.linspace(HIGH**2, LOW**2, steps + 1, dtype=torch.float64).sqrt()
     x = torch.linspace(-6, 6, 17, dtype=torch.float64)[None]
     state, intervals = SamplerState(x, x), row.plan(sigmas).intervals
     for index, (_, reached) in enumerate(intervals[: len(intervals) * 3 // 4]):
@@ -139,12 +149,11 @@ def test_lcm_keeps_the_marginal_of_a_perfect_consistency_function():
 @pytest.mark.parametrize("row", STOCHASTIC, ids=lambda row: row.name)
 def test_stochastic_samplers_reach_the_marginal_variance(row):
     """On Gaussian data every step is linear, so the variance of the result is a sum over the draws: no Monte Carlo."""
-    data = GaussianMixture((0.0,), (0.8,), (1.0,))
 
     def missing(steps):
         noise = Basis(3 * steps + 3)
         start = noise.normal(0)[None] * math.sqrt(0.8**2 + HIGH**2)
-        final = run(row, levels(steps), start, noise, exact(data))[-1].x
+        final = run(row, levels(steps), start, noise, exact(GAUSSIAN))[-1].x
         return abs(final.square().sum().item() / (0.8**2 + LOW**2) - 1)
 
     errors = [missing(steps) for steps in (50, 100, 200)]
@@ -167,9 +176,9 @@ def test_calls_and_draws_are_counted(row, steps):
 
         return denoise
 
-    noise = Basis(99)
+    noise = Basis(130)
     sigmas = [*levels(steps - 1).tolist(), 0.0]
-    states = run(row, sigmas, torch.ones(1, 99, dtype=torch.float64), noise, denoiser_at)
+    states = run(row, sigmas, torch.ones(1, 130, dtype=torch.float64), noise, denoiser_at)
     assert len(asked) == states[-1].calls
     if row.calls:
         assert len(asked) == row.calls(steps)
@@ -192,9 +201,12 @@ def test_one_step_to_zero_is_the_denoisers_answer(row):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_no_noise_is_drawn_where_an_option_turns_it_off(row):
+    x = torch.ones(1, 5, dtype=torch.float64)
     off = {name: 0.0 for name in ("eta", "tau", "gamma") if name in row.options}
     if off or not row.stochastic:
-        run(row, levels(6), torch.ones(1, 5, dtype=torch.float64), Silent(), **off)
+        run(row, levels(6), x, Silent(), **off)
+    if "s_noise" in row.options:
+        run(row, levels(6), x, Silent(), s_noise=0.0)
 
 
 def test_tcd_lies_between_ddim_and_starting_again_from_x0():
@@ -251,9 +263,42 @@ def test_cfgpp_takes_its_noise_from_the_prediction_without_prompt():
     x = torch.linspace(-6, 6, 5, dtype=torch.float64)[None]
     state = run(SAMPLERS["DDIM CFG++"], [HIGH, 2.0], x, denoiser=exact(uncond=True))[0]
     torch.testing.assert_close(state.x, MIXTURE.denoise(x, HIGH) + (x - MIXTURE.denoise(x + 0.1, HIGH)) * 2.0 / HIGH)
-    torch.testing.assert_close(
-        run(SAMPLERS["DDIM CFG++"], levels(6), x)[-1].x, run(SAMPLERS["DDIM"], levels(6), x)[-1].x
-    )
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.reads_uncond and row.name != INCONSISTENT], ids=lambda row: row.name
+)
+def test_without_guidance_cfgpp_is_the_sampler_it_is_named_after(row):
+    sigmas, x = [*levels(6).tolist(), 0.0], torch.linspace(-6, 6, 5, dtype=torch.float64)[None]
+    plain = SAMPLERS[row.name.removesuffix(" CFG++")]
+    torch.testing.assert_close(run(row, sigmas, x)[-1].x, run(plain, sigmas, x)[-1].x, rtol=1e-12, atol=1e-12)
+
+
+def test_comfyuis_2s_with_cfgpp_is_off_by_what_x0_changes_within_a_step():
+    """Without guidance it is DPM++ 2S a but for the x0 of the beginning beside the noise of the middle: order 0."""
+    x = torch.linspace(-6, 6, 5, dtype=torch.float64)[None]
+    plain, other = (run(SAMPLERS[name], [HIGH, 2.0], x, Silent(), eta=0.0)[0] for name in ("DPM++ 2S a", INCONSISTENT))
+    middle = math.sqrt(HIGH * 2.0)
+    second = MIXTURE.denoise(plain.x0 + (x - plain.x0) * (middle / HIGH), middle)
+    torch.testing.assert_close(other.x - plain.x, (plain.x0 - second) * (2.0 / HIGH))
+    coarse, fine = (error(SAMPLERS[INCONSISTENT], steps, {"eta": 0.0}) for steps in (80, 320))
+    assert 0.9 < coarse / fine < 1.1
+
+
+def test_er_sde_without_its_noise_keeps_to_the_drift_of_its_sde():
+    """On N(0, s^2) that is dx / dsigma = phi' / phi * (x - x0) with x - x0 in proportion to x: an integral."""
+    points, weights = np.polynomial.legendre.leggauss(200)
+    logs = (math.log(HIGH) + math.log(LOW)) / 2 + math.log(HIGH / LOW) / 2 * points
+    sigma = np.exp(logs)
+    rate = 1 + 0.3 * sigma**0.3 * np.exp(sigma**0.3) / (np.exp(sigma**0.3) + 10)
+    truth = math.exp(-math.log(HIGH / LOW) / 2 * (weights * rate * sigma**2 / (0.8**2 + sigma**2)).sum())
+    x = torch.ones(1, 1, dtype=torch.float64)
+    errors = [
+        abs(run(SAMPLERS["ER SDE"], levels(steps), x, Silent(), exact(GAUSSIAN), s_noise=0.0)[-1].x.item() - truth)
+        for steps in (20, 40, 80)
+    ]
+    # Its integrals are sums over 200 points, which are first order: an error of 1e-5 here.
+    assert all(1.65 < math.log2(coarse / fine) < 2.35 for coarse, fine in pairwise(errors)), errors
 
 
 @pytest.mark.parametrize(("steps", "length", "times"), [(19, 0, 0), (20, 9, 1), (35, 9, 1), (36, 9, 2), (50, 12, 2)])
@@ -274,15 +319,16 @@ def test_restart_goes_again_where_a1111_does(steps, length, times):
 
 
 def test_rows_differ_unless_they_are_declared_the_same():
-    """DDIM (eta 0) is Euler and DDPM is Euler a, but start and end elsewhere; below 20 steps Restart is Heun."""
+    """DDIM (eta 0) is Euler, with CFG++ too, and DDPM Euler a: they start and end elsewhere. Short Restart is Heun."""
     sigmas = [*levels(7).tolist(), 0.0]
-    same = {"DDIM", "DDPM", "Restart"}
+    same = {"DDIM", "DDIM CFG++", "DDPM", "Restart"}
     ends = {row.name: run(row, sigmas, denoiser=exact(uncond=True))[-1].x for row in ROWS if row.name not in same}
     for name, x in ends.items():
         for other, y in ends.items():
             assert name >= other or (x - y).abs().max() > 1e-6, (name, other)
-    for name, other in [("DDIM", "Euler"), ("DDPM", "Euler a"), ("Restart", "Heun")]:
-        a, b = (run(SAMPLERS[row], sigmas, torch.ones(1, 5, dtype=torch.float64))[-1].x for row in (name, other))
+    x = torch.ones(1, 5, dtype=torch.float64)
+    for name, other in [("DDIM", "Euler"), ("DDIM CFG++", "Euler CFG++"), ("DDPM", "Euler a"), ("Restart", "Heun")]:
+        a, b = (run(SAMPLERS[row], sigmas, x, denoiser=exact(uncond=True))[-1].x for row in (name, other))
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
     many = [*levels(24).tolist(), 0.0]
     assert (run(SAMPLERS["Restart"], many)[-1].x - run(SAMPLERS["Heun"], many)[-1].x).abs().max() > 1e-6

@@ -47,7 +47,10 @@ A1111 = """DPM++ 2M|k_dpmpp_2m|DPM++ SDE|k_dpmpp_sde|DPM++ 2M SDE|k_dpmpp_2m_sde
 K_DIFFUSION = """euler|euler_ancestral|heun|dpm_2|dpm_2_ancestral|lms|dpm_fast|dpm_adaptive|dpmpp_2s_ancestral|dpmpp_sde
 |dpmpp_2m|dpmpp_2m_sde|dpmpp_3m_sde"""
 COMFYUI = """dpmpp_sde_gpu|dpmpp_2m_sde_gpu|dpmpp_2m_sde_heun|dpmpp_2m_sde_heun_gpu|dpmpp_3m_sde_gpu|ddpm|lcm|ipndm|deis
-|sa_solver|ddim|uni_pc|uni_pc_bh2"""
+|sa_solver|ddim|uni_pc|uni_pc_bh2|euler|euler_cfg_pp|euler_ancestral|euler_ancestral_cfg_pp|heun|heunpp2|exp_heun_2_x0
+|exp_heun_2_x0_sde|dpmpp_2s_ancestral_cfg_pp|dpmpp_2m_cfg_pp|ipndm_v|res_multistep|res_multistep_cfg_pp
+|res_multistep_ancestral|res_multistep_ancestral_cfg_pp|gradient_estimation|gradient_estimation_cfg_pp|er_sde|seeds_2
+|seeds_3|sa_solver_pece"""
 DIFFUSERS = """DDIMScheduler|DDPMScheduler|PNDMScheduler|LMSDiscreteScheduler|EulerDiscreteScheduler
 |HeunDiscreteScheduler|EulerAncestralDiscreteScheduler|DPMSolverMultistepScheduler|DPMSolverSinglestepScheduler|KDPM2DiscreteScheduler
 |KDPM2AncestralDiscreteScheduler|DEISMultistepScheduler|UniPCMultistepScheduler|DPMSolverSDEScheduler|EDMEulerScheduler

@@ -115,7 +115,7 @@ def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
     [
         "Face restoration: GFPGAN", "Sampler: Euler b", "Schedule type: Turbo", "Hires upscaler: R-ESRGAN 4x+",
         "Denoising strength: 0.5", "Hires resize: 128x65", "Lora hashes: \"a: 0123456789ab\"", "Clip skip: 99",
-        "Sigma churn: 1", "RNG: other", "TI hashes: x", "Refiner: b",
+        "Sigma churn: 1", "Schedule type: KL Optimal", "RNG: other", "TI hashes: x", "Refiner: b",
     ],
 )  # fmt: skip
 def test_what_cannot_is_listed(more: str) -> None:
@@ -203,10 +203,11 @@ def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
     [
         (changed("3", denoise=0.5), "denoise 0.5"),
         (changed("5", batch_size=2), "batch_size"),
-        (changed("3", sampler_name="seeds_2"), "unknown sampler"),
+        (changed("3", sampler_name="seeds_9"), "unknown sampler"),
         (changed("3", steps=0), "steps is 0"),
         (json.dumps({**GRAPH, "10": {"class_type": "FreeU", "inputs": {}}}), "FreeU (node 10)"),
         (changed("3", sampler_name="euler_ancestral"), "another seed"),
+        (changed("3", scheduler="beta"), "over time"),
     ],
 )
 def test_what_of_a_graph_cannot_be_honoured_is_listed(tmp_path: Path, text: str, listed: str) -> None:

@@ -42,9 +42,9 @@ CASES = [
     ("PNDM", "PNDMScheduler", {}, {}, True),
     ("LCM", "LCMScheduler", {}, {}, True),
     ("TCD", "TCDScheduler", {}, {}, True),
-    ("SA-Solver", "SASolverScheduler", {}, {}, True),
+    ("SA-Solver 2", "SASolverScheduler", {}, {}, True),
 ]
-ENDS_AT_THE_FIRST_TRAINING_STEP = ("PLMS", "PNDM", "TCD", "SA-Solver")
+ENDS_AT_THE_FIRST_TRAINING_STEP = ("PLMS", "PNDM", "TCD", "SA-Solver 2")
 LAST_STEPS_LEFT_OUT = {"UniPC": 1, "DEIS": 2}
 """diffusers divides by infinity (bh1) and by log 0 (DEIS) in the step to 0; DEIS goes to order 2 in the one before."""
 
@@ -88,7 +88,7 @@ def drawn_as_by(row, noise, sigmas, schedule):
         sigma, following = next(intervals)
         if row.noise == "brownian":
             return noise.brownian(sigma, following) if following > 0 else torch.zeros(SHAPE)
-        silent = row.name == "SA-Solver" and not 200 <= round(schedule.t(sigma).item()) <= 800
+        silent = row.name == "SA-Solver 2" and not 200 <= round(schedule.t(sigma).item()) <= 800
         return torch.zeros(SHAPE) if silent else noise.normal(next(draws))
 
     return draw

@@ -1,37 +1,62 @@
-"""Samplers whose originals no package carries, against figures from a run of the original in float64.
+"""Samplers and schedules that no package carries, against figures from runs of the originals in float64.
 
-All start from the first draw of seed 5 and see the default Gaussian mixture; later draws are the noise.
+The originals are AUTOMATIC1111's stable-diffusion-webui 1.10.1 (modules/sd_samplers_extra.py, sd_samplers_lcm.py,
+sd_samplers_timesteps_impl.py, sd_schedulers.py) for the rows named in A1111, and ComfyUI 0.3.64, commit a125cd84
+(comfy/k_diffusion/sampling.py, comfy/samplers.py) for all others; exp_heun_2_x0 is seeds_2 there with r = 1 and the
+later versions' phi_2. All saw the default Gaussian mixture, and without the prompt the same at x + 0.1; they began
+with the first draw of seed 5, the later draws in turn were their noise. er_sde's points were made float64.
 """
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from calotype.configs import SD15
-from calotype.diffusion.driver import sample
+from calotype.diffusion.driver import latent, sample
 from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.noise import SeededNoise
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
 
-FIGURES = [
-    # A1111 1.10.1, modules/sd_samplers_extra.py, restart_sampler
-    ("Restart", "karras", 12, [-0.470024244, -0.691999305, -0.622062056, 1.121787758, 0.128189721, 1.766646308]),
-    ("Restart", "karras", 24, [-1.261378941, -1.040947729, 0.539164848, -0.173155964, -0.552037005, 1.548818689]),
-    ("Restart", "karras", 40, [-0.395260512, -1.078608896, 1.207542127, 0.662839602, -0.902493699, 1.525550435]),
-    # ComfyUI, comfy/k_diffusion/sampling.py, sample_ipndm
-    ("iPNDM", "normal", 4, [-0.314375373, -0.468713821, -0.409318648, 1.050953247, 0.080004421, 1.636531205]),
-    ("iPNDM", "normal", 9, [-0.447901224, -0.687985713, -0.605130572, 1.084920305, 0.181388159, 1.664843567]),
-    ("iPNDM", "normal", 24, [-0.435584109, -0.673492063, -0.600892289, 1.085786966, 0.139204153, 1.705115187]),
-]
+FIGURES = json.loads((Path(__file__).parent / "figures.json").read_text(encoding="utf-8"))
+A1111 = ("Restart", "DDIM CFG++", "LCM")
+SCHEDULE = Schedule.of(SD15.schedule)
 
 
-@pytest.mark.parametrize(("name", "scheduler", "steps", "figures"), FIGURES)
-def test_the_original_gave_the_same_figures(name, scheduler, steps, figures):
-    data, noise = GaussianMixture(), SeededNoise(5, (1, 6), dtype=torch.float64)
-    sigmas = SCHEDULERS[scheduler](Schedule.of(SD15.schedule), steps)
-    start = noise.normal(0) * sigmas[0]
-    *_, last = sample(
-        SAMPLERS[name], lambda _: lambda x, sigma: Denoised(data.denoise(x, sigma)), sigmas, noise, x=start
-    )
-    assert last.x[0].tolist() == pytest.approx(figures, abs=1e-8)
+def denoise(x, sigma):
+    data = GaussianMixture()
+    return Denoised(data.denoise(x, sigma), data.denoise(x + 0.1, sigma))
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), [(name, case) for name in FIGURES["samplers"] for case in FIGURES["samplers"][name]]
+)
+def test_the_original_gave_the_same_picture(name, case):
+    scheduler, steps, *options = case.split()
+    chosen = {option: float(value) for option, value in (pair.split("=") for pair in options)}
+    row, noise = SAMPLERS[name], SeededNoise(5, (1, 6), dtype=torch.float64)
+    sigmas = SCHEDULERS[scheduler](SCHEDULE, int(steps))
+    if row.variance_preserving:
+        sigmas = sigmas[:-1]  # A1111's end at the last of their training steps
+    *_, last = sample(row, lambda _: denoise, sigmas, noise, schedule=SCHEDULE, **chosen)
+    expected = FIGURES["samplers"][name][case]
+    assert latent(last.x, sigmas[-1].item())[0].tolist() == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_every_row_that_names_such_an_original_has_figures():
+    rows = {row.name for row in SAMPLERS.values() if row.equals.startswith("ComfyUI sample_")}
+    assert rows | set(A1111) == set(FIGURES["samplers"])
+
+
+@pytest.mark.parametrize("steps", [5, 12])
+@pytest.mark.parametrize(
+    ("program", "name"), [(program, name) for program, found in FIGURES["schedulers"].items() for name in found]
+)
+def test_the_original_gave_the_same_levels(program, name, steps):
+    ours = SCHEDULERS[name](SCHEDULE, steps)
+    if (program, name) == ("A1111", "kl_optimal"):
+        ours = SCHEDULERS[name](SCHEDULE, steps + 1)[:-1]  # which ends at the lowest level, not at 0
+    assert ours.tolist() == pytest.approx(FIGURES["schedulers"][program][name][str(steps)], rel=1e-9, abs=0)

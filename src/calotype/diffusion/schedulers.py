@@ -164,8 +164,8 @@ SCHEDULERS = {
         Scheduler("trailing", "Trailing", trailing, "diffusers timestep_spacing", ("ddim_trailing",)),
         Scheduler("leading", "DDIM", leading, "diffusers timestep_spacing", ("ddim", "ddim_uniform")),
         Scheduler("linspace", "Linspace", linspace, "diffusers timestep_spacing"),
-        Scheduler("kl_optimal", "KL Optimal", kl_optimal, "ComfyUI kl_optimal_scheduler"),
-        Scheduler("beta", "Beta", beta, "A1111, diffusers use_beta_sigmas", ("use_beta_sigmas",)),
+        Scheduler("kl_optimal", "KL Optimal", kl_optimal, "ComfyUI; A1111's ends at the lowest level, not at 0"),
+        Scheduler("beta", "Beta", beta, "A1111, diffusers; ComfyUI's is over time", ("use_beta_sigmas",)),
         Scheduler("linear_quadratic", "Linear Quadratic", linear_quadratic, "ComfyUI, diffusers' Mochi pipeline"),
         Scheduler(
             "align_your_steps", "Align Your Steps", align_your_steps_sd1, "A1111, diffusers AysSchedules", ("ays",)

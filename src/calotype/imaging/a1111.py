@@ -112,6 +112,8 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
     for name in ("eta", "s_churn", "s_noise"):
         if name in fields and name not in sampler.options:
             missed.append(f"{name} {fields.pop(name)}: {sampler.name} has none")
+    if Recipe(**fields).scheduler == "kl_optimal":
+        missed.append("the end of KL Optimal: A1111's is the lowest level of the model, here it is 0, as in ComfyUI")
     if sampler.noise == "brownian":
         missed.append(f"the noise between the steps of {sampler.name}: A1111 takes it from another tree")
     return Recipe(**fields), missed

@@ -110,6 +110,8 @@ def _other_numbers(recipe: Recipe) -> list[str]:
     sampler, missed = SAMPLERS[recipe.sampler], []
     if not sampler.variance_preserving:
         missed.append("the first noise's size: ComfyUI's is sqrt(1 + sigma^2), here it is sigma, as in A1111")
+    if recipe.scheduler == "beta":
+        missed.append("the levels of beta: ComfyUI's quantiles are over time, here they are over sigma, as in A1111")
     if sampler.stochastic:
         missed.append(f"the noise between the steps of {sampler.name}: ComfyUI draws it from another seed")
     return missed

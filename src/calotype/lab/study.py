@@ -126,7 +126,7 @@ def observed_order(done: Sequence[Trial], sampler: str) -> Estimate | None:
 
 def converges(sampler: str) -> bool:
     """Whether more steps lead to the exact solution: fresh noise leads elsewhere, and CFG++ solves another equation."""
-    return not SAMPLERS[sampler].stochastic and "CFG++" not in sampler
+    return not SAMPLERS[sampler].stochastic and not SAMPLERS[sampler].reads_uncond
 
 
 class _Subject:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from calotype.diffusion.driver import Moment
 from calotype.diffusion.guidance import Guide, classifier_free, mimicking, rescaled, thresholded
 from calotype.diffusion.parameterization import Parameterization
+from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.scales import ScaleAt, along, within
 from calotype.recipe import Recipe
 
@@ -13,14 +14,15 @@ _CFGPP = {"DDIM CFG++": 12.5}
 
 
 def guide_at(part: Recipe, parameterization: Parameterization, always: bool) -> Callable[[Moment], Guide | None]:
-    """The guide of each moment; None at scale 1, unless the negative prediction is needed ``always``."""
+    """The guide of each moment; None at scale 1, unless the negative prediction is needed ``always`` or by CFG++."""
     divisor = _CFGPP.get(part.sampler, 1.0)
+    always = always or SAMPLERS[part.sampler].reads_uncond
     scale_at: ScaleAt = along(part.cfg_points) if part.cfg_points else lambda moment: part.cfg_scale
     scale_at = within(scale_at, part.cfg_start, part.cfg_end)
 
     def guide(moment: Moment) -> Guide | None:
         scale = scale_at(moment)
-        if scale == 1 and divisor == 1 and not always:
+        if scale == 1 and not always:
             return None
         return _wrapped(classifier_free(scale / divisor), part, parameterization)
 

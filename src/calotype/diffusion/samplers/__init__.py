@@ -8,11 +8,15 @@ from calotype.diffusion.samplers import (
     dpm_solver,
     dpmpp_multistep,
     dpmpp_singlestep,
+    er_sde,
     euler,
+    gradient_estimation,
     pndm,
+    res,
     restart,
     runge_kutta,
     sa_solver,
+    seeds,
     unipc,
 )
 from calotype.diffusion.samplers.state import Denoised, Denoiser, Plan, Sampler, SamplerState
@@ -22,7 +26,7 @@ __all__ = ["SAMPLERS", "Denoised", "Denoiser", "Plan", "Sampler", "SamplerState"
 
 _FAMILIES = (
     euler, runge_kutta, dpmpp_multistep, dpmpp_singlestep, unipc, adams, pndm, dpm_solver, restart, sa_solver,
-    consistency, cfgpp,
+    res, gradient_estimation, seeds, er_sde, consistency, cfgpp,
 )  # fmt: skip
 
 SAMPLERS = {row.name: row for family in _FAMILIES for row in family.ROWS}

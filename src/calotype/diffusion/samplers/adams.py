@@ -42,13 +42,13 @@ def _adams(
     latest = ((state.x - x0) / sigma)[None]
     slopes = torch.cat([latest, state.memory.get("slopes", latest[:0])])[: int(plan.options["order"])]
     nodes = [coordinate(plan.intervals[state.index - back][0]) for back in range(len(slopes))]
-    shares = _integrals(nodes, coordinate(sigma), coordinate(following), weight)
+    shares = integrals(nodes, coordinate(sigma), coordinate(following), weight)
     x = state.x + sum(slope * share for slope, share in zip(slopes, shares, strict=True))
     return state.after(x, x0, slopes=slopes)
 
 
-def _integrals(nodes: Sequence[float], start: float, end: float, weight: Callable[[float], float]) -> list[float]:
-    """The integral of weight times each of the Lagrange polynomials of the nodes."""
+def integrals(nodes: Sequence[float], start: float, end: float, weight: Callable[[float], float]) -> list[float]:
+    """The integrals from start to end of `weight` times each of the Lagrange polynomials of the nodes."""
     half = (end - start) / 2
     points = [start + half * (1 + point) for point in _POINTS.tolist()]
     return [

@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import towards
+from calotype.diffusion.samplers.moves import bend, diffused, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -34,7 +34,7 @@ def dpmpp_2m_sde(solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state
     x = towards(x0, state.x, shrink)
     if "previous" in state.memory:
         slope = (x0 - state.memory["previous"]) * (_length(plan, state.index) / _length(plan, state.index - 1))
-        x = x + slope * ((1 - shrink) / 2 if solver == "midpoint" else 1 + (1 - shrink) / math.log(shrink))
+        x = x + slope * bend(solver, shrink)
     return state.after(_noised(x, plan, noise, state), x0, previous=x0)
 
 
@@ -76,7 +76,7 @@ def _noised(x: Tensor, plan: Plan, noise: Noise, state: SamplerState) -> Tensor:
     eta = plan.options["eta"]
     if eta == 0:
         return x
-    return x + noise.brownian(sigma, following) * (following * math.sqrt(1 - (following / sigma) ** (2 * eta)))
+    return x + noise.brownian(sigma, following) * diffused(sigma, following, eta)
 
 
 def _length(plan: Plan, index: int) -> float:

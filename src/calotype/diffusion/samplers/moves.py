@@ -23,6 +23,28 @@ def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]
     return math.sqrt(following**2 - up**2), up
 
 
+def diffused(sigma: float, following: float, eta: float) -> float:
+    """Deviation of the noise that the SDE of strength eta adds between two levels (arXiv 2211.01095, section 3.4)."""
+    return following * math.sqrt(1 - (following / sigma) ** (2 * eta))
+
+
+def lifted(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[Tensor, int]:
+    """x with fresh noise of size `up`, times the option s_noise, and the draws used: none where nothing is added."""
+    size = up * plan.options.get("s_noise", 1.0)
+    if size == 0:
+        return x, 0
+    return x + noise.normal(draw) * size, 1
+
+
+def bend(solver: str, shrink: float) -> float:
+    """How much of a step's change of x0 is felt in x, the noise shrinking to `shrink` of itself on the way.
+
+    "heun" is exact for a change that is even over log sigma (phi_2 of exponential integrators), "midpoint" takes it
+    for half done from the beginning.
+    """
+    return (1 - shrink) / 2 if solver == "midpoint" else 1 + (1 - shrink) / math.log(shrink)
+
+
 def churned(plan: Plan, noise: Noise, state: SamplerState) -> tuple[SamplerState, float]:
     """The state with fresh noise stirred in, and its higher level (arXiv 2206.00364, algorithm 2, lines 4 to 6)."""
     sigma, _ = plan.interval(state)

@@ -54,6 +54,41 @@ def ipndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> S
     return state.after(state.x + _extrapolated(slopes) * (following - sigma), x0, slopes=slopes)
 
 
+def ipndm_v(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """iPNDM for unequal steps, as diff-sampler and ComfyUI compute it; a step to 0 is Euler's.
+
+    Exact coefficients would make it LMS. These are so for the first difference of the slopes, but for the second and
+    third only near equal steps, and a constant slope is kept only where h1 / h2 = h2 / h3: on ladders whose levels have
+    an even ratio the order is 3, in general 2.
+    """
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    slopes = _remembered(state, x0, sigma)
+    if following == 0:
+        return state.after(x0, x0)
+    steps = [end - begin for begin, end in plan.intervals[max(0, state.index - 3) : state.index + 1]][::-1]
+    slope = _with_differences(slopes, *steps)
+    return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
+
+
+def _with_differences(slopes: Tensor, h: float, h1: float = 1.0, h2: float = 1.0, h3: float = 1.0) -> Tensor:
+    """The latest of up to four slopes and its differences; the steps between them are h1, h2 and h3, the next is h."""
+    slope = slopes[0]
+    differences = slopes[:-1] - slopes[1:]
+    if len(slopes) > 1:
+        slope = slope + differences[0] * (h / h1 / 2)
+    if len(slopes) > 2:
+        second = differences[0] - differences[1] * (h1 / h2)
+        slope = slope + second * ((1 - h**2 / (3 * h1 * (h1 + h2))) / 2)
+    if len(slopes) > 3:
+        width = h1 * (h1 + h2) / (h2 * (h2 + h3))
+        share = (1 - h / (3 * (h + h1))) / 2 + (1 - h / (2 * (h + h1))) * h / (6 * (h + h1 + h2))
+        share *= h * (h + h1) * (h + h1 + h2) / (h1 * (h1 + h2) * (h1 + h2 + h3))
+        third = second - differences[1] * width + (slopes[2] * (h2 / h3) - slopes[3] * (h1 / h2)) * width
+        slope = slope + third * share
+    return slope
+
+
 def _slope(denoise: Denoiser, x: Tensor, sigma: float) -> Tensor:
     return (x - denoise(x, sigma).x0) / sigma
 
@@ -91,5 +126,12 @@ ROWS = (
         scheduler="normal",
         use="few steps of equal length",
         equals="ComfyUI sample_ipndm",
+    ),
+    Sampler(
+        "iPNDM-v", ipndm_v, "arXiv 2204.13902", order=2,
+        aliases=("ipndm_v",),
+        scheduler="exponential",
+        use="few steps of unequal length; LMS is what it is meant to be",
+        equals="ComfyUI sample_ipndm_v",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Second-order Runge-Kutta methods of k-diffusion on dx / dsigma = (x - x0) / sigma: two network calls a step."""
+"""Runge-Kutta methods on dx / dsigma = (x - x0) / sigma, as in k-diffusion: two network calls a step, or three."""
 
 import math
 
@@ -20,6 +20,25 @@ def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
         slope_there = (x - denoise(x, following).x0) / following
         x = state.x + (slope + slope_there) * ((following - sigma) / 2)
     return state.after(x, x0)
+
+
+def heunpp2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Heun++ of Carzit's sd-webui-samplers-scheduler: a mean of the slopes here and at the next two levels.
+
+    Each level ahead has a weight of its sigma by the highest one, so that late steps trust the slope here.
+    """
+    _, following = plan.interval(state)
+    state, sigma = churned(plan, noise, state)
+    x0 = denoise(state.x, sigma).x0
+    slope = (state.x - x0) / sigma
+    ahead = [end for _, end in plan.intervals[state.index : -1][:2]]
+    whole = (1 + len(ahead)) * plan.intervals[0][0]
+    mean, x, reached = slope * (1 - sum(ahead) / whole), state.x, sigma
+    for level in ahead:
+        x, reached = x + slope * (level - reached), level
+        slope = (x - denoise(x, level).x0) / level
+        mean = mean + slope * (level / whole)
+    return state.after(state.x + mean * (following - sigma), x0)
 
 
 def dpm2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -56,6 +75,13 @@ ROWS = (
         scheduler="normal",
         use="twice the cost of Euler for second order: accurate with 15 steps or more",
         equals="k-diffusion sample_heun, diffusers HeunDiscreteScheduler",
+    ),
+    Sampler(
+        "HeunPP2", heunpp2, "Carzit's Heun++", order=1, calls=lambda steps: max(1, 3 * steps - 3), options=CHURN,
+        aliases=("heunpp2", "heunpp"),
+        scheduler="normal",
+        use="old recipes; three times Euler's cost for first order",
+        equals="ComfyUI sample_heunpp2",
     ),
     Sampler(
         "DPM2", dpm2, "arXiv 2206.00927", order=2, calls=lambda steps: 2 * steps - 1, options=CHURN,

@@ -1,21 +1,64 @@
-"""SA-Solver (arXiv 2309.05019): a stochastic Adams predictor and corrector of second order."""
+"""SA-Solver (arXiv 2309.05019): a stochastic Adams predictor and corrector, in lambda = -log sigma.
+
+x is always the predicted one. The prediction made there first corrects it, which reuses the step's own noise.
+"""
 
 import math
+from functools import partial
 
+import torch
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.adams import integrals
+from calotype.diffusion.samplers.moves import diffused, lifted
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _FIRST, _LAST = 0.2, 0.8
-"""The share of the training time within which noise is added, as in diffusers."""
+"""The share of the training time within which noise is added, as in diffusers and ComfyUI."""
+_PREDICTOR, _CORRECTOR = 3, 4
+"""How many predictions each goes through, as in ComfyUI."""
 
 
-def sa_solver(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """arXiv 2309.05019 with data prediction in lambda = -log sigma, with the authors' simplified second-order terms.
+def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """Algorithm 1 of arXiv 2309.05019; one that `evaluates_twice` (PECE) asks again at the corrected x.
 
-    x is always the predicted one. The prediction made there first corrects it, which reuses the step's own noise.
+    Orders fall at the end of a ladder that ends at 0, and the step to 0 is Euler's.
     """
+    sigma, following = plan.interval(state)
+    x, x0 = state.x, denoise(state.x, sigma).x0
+    outputs = torch.cat([x0[None], state.memory.get("outputs", x0[None][:0])])[:_CORRECTOR]
+    left = len(plan.intervals) - state.index if plan.intervals[-1][1] == 0 else _CORRECTOR
+    if state.index > 0 and (following > 0 or evaluates_twice):
+        x = _adams(plan, state.index - 1, state.memory["corrected"], outputs[: min(_CORRECTOR, left)], state.index)
+        x = x + state.memory["noise"]
+        if evaluates_twice:
+            x0 = denoise(x, sigma).x0
+            outputs = torch.cat([x0[None], outputs[1:]])
+    if following == 0:
+        return state.after(x0, x0)
+    up = diffused(sigma, following, _tau(plan, following, len(plan.times.sigmas) - 1) ** 2)
+    kick, draws = lifted(x0 * 0, up, plan, noise, state.draws)
+    predicted = _adams(plan, state.index, x, outputs[: min(_PREDICTOR, left - 1)], state.index) + kick
+    return state.after(predicted, x0, draws, outputs=outputs, corrected=x, noise=kick)
+
+
+def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, latest: int) -> Tensor:
+    """Equations 14 and 17, without the noise: over interval `index` through predictions, the first of them at `latest`.
+
+    On the way x0 is the polynomial through them; the noise shrinks as the SDE's does.
+    """
+    sigma, following = plan.intervals[index]
+    end, speed = -math.log(following), 1 + _tau(plan, following, len(plan.times.sigmas) - 1) ** 2
+    nodes = [-math.log(plan.intervals[latest - back][0]) for back in range(len(outputs))]
+    shrink: float = (following / sigma) ** speed
+    shares = integrals(nodes, -math.log(sigma), end, lambda place: speed * math.exp(speed * (place - end)))
+    way: Tensor = sum((output * share for output, share in zip(outputs, shares, strict=True)), x * 0)
+    return x * shrink + way
+
+
+def simplified(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+    """arXiv 2309.05019 with the authors' simplified second-order terms (appendix D)."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     x = state.x
@@ -29,31 +72,44 @@ def sa_solver(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) 
     if state.index > 0 and not plan.last(state):
         ratio = math.log(sigma / following) / math.log(before / sigma)
         bend = (x0 - previous) * (ratio / 2)
-    draws, kick = 0, x0 * 0
-    tau = _tau(plan, sigma)
-    if tau > 0:
-        draws, kick = 1, noise.normal(state.draws) * (following * math.sqrt(1 - (following / sigma) ** (2 * tau**2)))
+    up = diffused(sigma, following, _tau(plan, sigma, len(plan.times.sigmas)) ** 2)
+    kick, draws = lifted(x0 * 0, up, plan, noise, state.draws)
     predicted = _step(plan, x, sigma, following, x0, bend) + kick
     return state.after(predicted, x0, draws, previous=x0, corrected=x, noise=kick)
 
 
 def _step(plan: Plan, x: Tensor, sigma: float, following: float, x0: Tensor, bend: Tensor) -> Tensor:
     """Without the noise; `bend` is half of what x0 changes by on the way."""
-    speed = 1 + _tau(plan, sigma) ** 2
+    speed = 1 + _tau(plan, sigma, len(plan.times.sigmas)) ** 2
     shrink: float = (following / sigma) ** speed
     return x0 + (x - x0) * shrink + bend * (speed * math.log(sigma / following))
 
 
-def _tau(plan: Plan, sigma: float) -> float:
-    share = round(plan.times.t(sigma).item() / len(plan.times.sigmas), 9)
+def _tau(plan: Plan, sigma: float, whole: int) -> float:
+    """How strong the noise is; `whole` is the time that counts as all of it."""
+    share = round(plan.times.t(sigma).item() / whole, 9)
     return plan.options["tau"] if _FIRST <= share <= _LAST else 0.0
 
 
 ROWS = (
     Sampler(
-        "SA-Solver", sa_solver, "arXiv 2309.05019", order=2, noise="normal", options={"tau": 1.0},
+        "SA-Solver", partial(sa_solver, False), "arXiv 2309.05019", order=4,
+        noise="normal", options={"tau": 1.0, "s_noise": 1.0}, scheduler="karras",
+        aliases=("sa_solver",),
+        use="stochastic with strong accuracy: 15 steps or more",
+        equals="ComfyUI sample_sa_solver",
+    ),
+    Sampler(
+        "SA-Solver PECE", partial(sa_solver, True), "arXiv 2309.05019", order=4, calls=lambda steps: 2 * steps - 1,
+        noise="normal", options={"tau": 1.0, "s_noise": 1.0}, scheduler="karras",
+        aliases=("sa_solver_pece",),
+        use="SA-Solver at twice the cost, steadier with few steps",
+        equals="ComfyUI sample_sa_solver_pece",
+    ),
+    Sampler(
+        "SA-Solver 2", simplified, "arXiv 2309.05019", order=2, noise="normal", options={"tau": 1.0},
         variance_preserving=True,
-        aliases=("sa_solver", "SASolverScheduler"),
+        aliases=("sa_solver_2", "SASolverScheduler"),
         use="stochastic with strong accuracy: 20 steps or more",
         equals="diffusers SASolverScheduler",
     ),

@@ -25,6 +25,11 @@ class Denoised:
     uncond: Float[Tensor, "b *shape"] | None = None
     """None without guidance; read by CFG++ samplers only."""
 
+    @property
+    def without(self) -> Float[Tensor, "b *shape"]:
+        """The picture seen without the prompt; where nothing guides, the only one there is."""
+        return self.x0 if self.uncond is None else self.uncond
+
 
 class Denoiser(Protocol):
     """All that a sampler knows of a network: (x (b, ...) = x0 + sigma * noise, sigma > 0) -> Denoised."""
@@ -123,6 +128,8 @@ class Sampler:
     variance_preserving: bool = False
     """Whether it begins and ends as CompVis's samplers over timesteps do: from noise of variance 1 + sigma^2,
     and to the first sigma of the schedule instead of 0."""
+    reads_uncond: bool = False
+    """Whether it needs the prediction without the prompt (CFG++), at guidance scale 1 too."""
 
     @property
     def stochastic(self) -> bool:

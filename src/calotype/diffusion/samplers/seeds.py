@@ -1,0 +1,70 @@
+"""SEEDS (arXiv 2305.14267): exponential Runge-Kutta methods for the SDE, whose stages share one path of noise."""
+
+from functools import partial
+from itertools import pairwise
+
+from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import bend, diffused, lifted, towards
+from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
+
+
+def seeds(
+    places: tuple[float, ...], solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState
+) -> SamplerState:
+    """Algorithms 3 and 4 of arXiv 2305.14267 with data prediction; a step to 0 is Euler's.
+
+    The stages lie at `places`, shares of the step in log sigma. Each starts anew from x and is bent by what x0 has
+    changed up to the stage before it; the noise it has gathered goes on to the next.
+    """
+    sigma, following = plan.interval(state)
+    x0 = denoise(state.x, sigma).x0
+    if following == 0:
+        return state.after(x0, x0)
+    eta, speed = plan.options["eta"], 1 + plan.options["eta"]
+    x, reached, gathered, draws = state.x, sigma, x0 * 0, 0
+    for before, place in pairwise((0.0, *places, 1.0)):
+        level = following if place == 1 else sigma * (following / sigma) ** place
+        shrink = (level / sigma) ** speed
+        path = towards(x0, state.x, shrink)
+        if before > 0:
+            path = path + (denoise(x, reached).x0 - x0) * (bend(solver, shrink) * place / before)
+        up, still = diffused(reached, level, eta), (level / reached) ** speed
+        gathered, drawn = lifted(gathered * still, up, plan, noise, state.draws + draws)
+        x, reached, draws = path + gathered, level, draws + drawn
+    return state.after(x, x0, draws)
+
+
+_SDE = {"eta": 1.0, "s_noise": 1.0}
+
+ROWS = (
+    Sampler(
+        "SEEDS-2", partial(seeds, (0.5,), "midpoint"), "arXiv 2305.14267", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("seeds_2",),
+        noise="normal", options=_SDE, scheduler="karras",
+        use="as DPM++ SDE: detail in 10 to 15 steps at twice the cost",
+        equals="ComfyUI sample_seeds_2",
+    ),
+    Sampler(
+        "SEEDS-3", partial(seeds, (1 / 3, 2 / 3), "heun"), "arXiv 2305.14267", order=3,
+        calls=lambda steps: 3 * steps - 2,
+        aliases=("seeds_3",),
+        noise="normal", options=_SDE, scheduler="karras",
+        use="as SEEDS-2 with one stage more: 8 to 12 steps at three times the cost",
+        equals="ComfyUI sample_seeds_3",
+    ),
+    Sampler(
+        "Exp Heun 2 x0", partial(seeds, (1.0,), "heun"), "arXiv 2305.14267", order=2, calls=lambda steps: 2 * steps - 1,
+        aliases=("exp_heun_2_x0",),
+        options={"eta": 0.0}, scheduler="karras",
+        use="Heun's cost, but larger steps: it is exact for the noise's own decay",
+        equals="ComfyUI sample_exp_heun_2_x0",
+    ),
+    Sampler(
+        "Exp Heun 2 x0 SDE", partial(seeds, (1.0,), "heun"), "arXiv 2305.14267", order=2,
+        calls=lambda steps: 2 * steps - 1,
+        aliases=("exp_heun_2_x0_sde",),
+        noise="normal", options=_SDE, scheduler="karras",
+        use="Exp Heun 2 x0 with fresh noise",
+        equals="ComfyUI sample_exp_heun_2_x0_sde",
+    ),
+)  # fmt: skip
