@@ -44,7 +44,7 @@ def test_python_examples_run(block: str, beside: Path) -> None:
 
 @pytest.mark.parametrize("block", _blocks("sh"))
 def test_shell_examples_run(block: str, beside: Path) -> None:
-    """``calotype`` commands are run; ``make`` goals exist; hours of training are only parsed."""
+    """``calotype`` commands are run; ``make`` goals exist; what takes long, training and benchmarks, is only parsed."""
     for command, *words in _lines(block):
         if command == "make":
             argv = ["make", "--dry-run", "--directory", str(ROOT), *words]
@@ -52,8 +52,12 @@ def test_shell_examples_run(block: str, beside: Path) -> None:
             if words[0] in ("train", "evaluate") or words[:2] == ["data", "fetch-art"]:
                 words = [*words[: 1 + (words[0] == "data")], "--help"]
             argv = [sys.executable, "-m", "calotype", *words]
+        elif command == "python":
+            argv = [sys.executable, str(ROOT / words[0]), *words[1:], "--help"]
         else:
             assert command in ("git", "cd", "pip"), f"{command} is not tested: say how in {__file__}"
             continue
         done = subprocess.run(argv, cwd=beside, capture_output=True, text=True)
         assert done.returncode == 0, f"{command} {' '.join(words)}\n{done.stderr}"
+        if command == "python":
+            assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[\w-]+", done.stdout))
