@@ -1,20 +1,15 @@
 """``calotype evaluate``: the table of what a model can do, with all samples."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from calotype.cli.stages import show
 from calotype.errors import CalotypeError
 from calotype.recipe import SAMPLER, Recipe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from calotype.lab.parts import Progress as Stage
 
 _FIELDS = Recipe.model_fields
 
@@ -61,23 +56,6 @@ def evaluate(
         if full
         else suite.Plan(recipe, parts, prompt_seed=int(validation))
     )
-    _show(suite.evaluate(subject.subject(model), plan, load_bank(), out))
+    show(suite.evaluate(subject.subject(model), plan, load_bank(), out))
     Console().print(Markdown((out / "table.md").read_text(encoding="utf-8")))
     typer.echo(out / "table.md")
-
-
-def _show(stages: "Iterable[Stage]") -> None:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        bars = {}
-        for stage in stages:
-            if stage.stage not in bars:
-                bars[stage.stage] = progress.add_task(stage.stage)
-            progress.update(bars[stage.stage], completed=stage.done, total=stage.total)

@@ -1,20 +1,19 @@
-"""``calotype study samplers``: which sampler is how exact, at what cost, with a model of yours."""
+"""``calotype study``: what people guess about, measured with a model of yours."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import track
 
+from calotype.cli.asking import MODEL
+from calotype.cli.stages import show
 from calotype.errors import CalotypeError
+from calotype.recipe import Recipe
 
 study = typer.Typer(name="study", help="Measure what people guess about.", no_args_is_help=True)
-
-
-@study.callback()
-def _study() -> None:
-    """Keep ``samplers`` a command of its own."""
 
 
 @study.command()
@@ -60,6 +59,44 @@ def samplers(
     trials = lab.trials(api.load(model), plan, out)
     page = write_page(list(track(trials, "studying", total, console=Console(stderr=True))), out)
     typer.echo(page)
+
+
+@study.command()
+def abilities(
+    only: Annotated[
+        list[str] | None, typer.Option(help="img2img, emphasis or inpainting; may be repeated. Without it: all.")
+    ] = None,
+    cases: Annotated[int, typer.Option(min=2, max=100, help="Prompts in each of them.")] = 50,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each picture.")] = 20,
+    cfg_scale: Annotated[float, typer.Option(min=0, max=100, help="How strongly prompts are followed.")] = 4.0,
+    model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
+    out: Annotated[Path, typer.Option("-o", help="The folder for the page and all pictures.")] = Path("abilities"),
+) -> None:
+    """Measure whether pictures keep to an input, an emphasis and a mask, by the judges of the embedded model's world.
+
+    Three trends with their intervals: likeness to the input against the denoising strength, presence of a thing
+    against its weight, and things painted into masks. Ctrl-C stops; the same command goes on with what is there.
+
+    Example: calotype study abilities --only emphasis --cases 20 -o abilities
+    """
+    from calotype import api
+
+    try:
+        from calotype.data.sprites import load_bank
+        from calotype.lab import abilities_page as lab
+    except ImportError as error:
+        raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
+
+    for name in only or ():
+        if name not in lab.ABILITIES:
+            raise CalotypeError(f"there is no study of {name!r}: choose {', '.join(lab.ABILITIES)}.")
+    asked = [ability for ability in lab.ABILITIES if not only or ability in only]
+    settings = {"only": " --only ".join(only or ()), "cases": cases, "steps": steps, "cfg-scale": f"{cfg_scale:g}"}
+    command = "calotype study abilities" + "".join(f" --{name} {value}" for name, value in settings.items() if value)
+    recipe = Recipe(seed=0, steps=steps, cfg_scale=cfg_scale)
+    show(lab.study(api.load(model), load_bank(), recipe, cases, asked, command, out))
+    Console().print(Markdown((out / "abilities.md").read_text(encoding="utf-8")))
+    typer.echo(out / "abilities.md")
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:

@@ -1,0 +1,206 @@
+"""Abilities: does a picture keep to the one it began with, to an emphasis, to a mask? Told by the judges.
+
+Every case is a prompt for a thing on a background, tried at every setting of a dial with the same seed, so that a
+trend is a mean over cases of what the dial does to one picture.
+"""
+
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from calotype.api import Studio
+from calotype.data.prompts import Category, prompts
+from calotype.data.scenes import render
+from calotype.data.spec import Box, Spec
+from calotype.data.sprites import Pixels, SpriteBank
+from calotype.imaging.reading import inline
+from calotype.lab.bootstrap import Estimate, estimate, ratio
+from calotype.lab.detection import Detection, Judge, Pictures
+from calotype.lab.matching import SIZE, background
+from calotype.lab.metrics import ssim
+from calotype.lab.parts import Progress
+from calotype.lab.samples import developed
+from calotype.lab.scoring import named_colour, present
+from calotype.lab.trend import Trend, trend
+from calotype.recipe import Recipe
+
+STRENGTHS = (0.3, 0.6, 0.9)
+WEIGHTS = (0.5, 0.75, 1.0, 1.25, 1.5)
+_GRID, _MARGIN, _SMALLEST = 8, 8, 64
+"""Masks cover whole cells of the latent: the thing's box with a margin, and at least a square of so many pixels."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all studies share."""
+
+    studio: Studio
+    bank: SpriteBank
+    judges: Mapping[str, Judge]
+    recipe: Recipe
+    """Of every picture, but for its prompt, its seed, its size and what is studied."""
+    cases: int
+    folder: Path
+    """Where all pictures are kept."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Inpainting by one judge: how often the thing asked for stands in the mask, against a picture of its own."""
+
+    judge: str
+    inside: Estimate
+    alone: Estimate
+    ratio: Estimate | None
+    """None where the model never shows the thing alone."""
+    unchanged: int
+    """In how many pictures every byte outside of the mask is as it was."""
+
+
+Trends = Generator[Progress, None, list[Trend]]
+
+
+def image_to_image(bench: Bench) -> Trends:
+    """With the denoising strength the likeness to the input falls, and the agreement with the prompt rises.
+
+    The input is the true scene of another case: another thing on a background of another colour.
+    """
+    asked = _cases(bench, "single")
+    specs = [spec for _, spec in asked]
+    inputs = [render(bench.bank, _other(specs, index)) for index in range(len(specs))]
+    recipes = [
+        _recipe(bench, prompt, index).but(init_image=_kept(inputs[index]), denoising_strength=strength)
+        for index, (prompt, _) in enumerate(asked)
+        for strength in STRENGTHS
+    ]
+    pictures = yield from _developed(bench, "img2img", recipes)
+    likeness = [ssim(picture, inputs[index // len(STRENGTHS)]) for index, picture in enumerate(pictures)]
+    trends = [trend("likeness to the input (SSIM)", "", STRENGTHS, _by_case(likeness, STRENGTHS), "falls")]
+    wanted = [spec for spec in specs for _ in STRENGTHS]
+    colours = [named_colour(background(picture)) for picture in pictures]
+    right = [colour == spec.background for colour, spec in zip(colours, wanted, strict=True)]
+    trends.append(trend("background asked for", "", STRENGTHS, _by_case(right, STRENGTHS), "rises"))
+    for judge, found in _judged(bench, pictures):
+        there = [present(spec, seen) for spec, seen in zip(wanted, found, strict=True)]
+        trends.append(trend("thing asked for", judge, STRENGTHS, _by_case(there, STRENGTHS), "rises"))
+    return trends
+
+
+def emphasis(bench: Bench) -> Trends:
+    """With its weight the presence of the first thing of the prompt rises, alone or beside another."""
+    halves: tuple[Category, ...] = ("single", "two")
+    asked = [case for category in halves for case in _cases(bench, category)[: -(-bench.cases // 2)]][: bench.cases]
+    recipes = [
+        _recipe(bench, emphasised(prompt, spec.objects[0].word, weight), index)
+        for index, (prompt, spec) in enumerate(asked)
+        for weight in WEIGHTS
+    ]
+    pictures = yield from _developed(bench, "emphasis", recipes)
+    wanted = [spec.objects[0].sprite for _, spec in asked for _ in WEIGHTS]
+    trends = []
+    for judge, found in _judged(bench, pictures):
+        there = [any(seen.sprite == sprite for seen in some) for sprite, some in zip(wanted, found, strict=True)]
+        trends.append(trend("emphasised thing", judge, WEIGHTS, _by_case(there, WEIGHTS), "rises"))
+    return trends
+
+
+def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
+    """The thing asked for in the mask, where another one stood, against the same prompts and seeds without a mask."""
+    asked = _cases(bench, "single")
+    specs = [spec for _, spec in asked]
+    others = [_other(specs, index) for index in range(len(specs))]
+    masks = [mask_of(other.objects[0].box) for other in others]
+    inputs = [
+        render(bench.bank, replace(other, background=spec.background, rgb=spec.rgb))
+        for spec, other in zip(specs, others, strict=True)
+    ]
+    alone = [_recipe(bench, prompt, index) for index, (prompt, _) in enumerate(asked)]
+    painted = [
+        recipe.but(init_image=_kept(picture), mask=_kept(mask), mask_blur=0, denoising_strength=1)
+        for recipe, picture, mask in zip(alone, inputs, masks, strict=True)
+    ]
+    own = yield from _developed(bench, "inpainting-alone", alone)
+    pictures = yield from _developed(bench, "inpainting", painted)
+    triples = zip(pictures, inputs, masks, strict=True)
+    unchanged = sum(np.array_equal(picture[mask == 0], before[mask == 0]) for picture, before, mask in triples)
+    figures = []
+    for (judge, found), (_, found_alone) in zip(_judged(bench, pictures), _judged(bench, own), strict=True):
+        inside = [float(_stands_in(*case)) for case in zip(specs, found, masks, strict=True)]
+        there = [float(present(spec, seen)) for spec, seen in zip(specs, found_alone, strict=True)]
+        figures.append(Painted(judge, estimate(inside), estimate(there), ratio(inside, there), unchanged))
+    return figures
+
+
+def emphasised(prompt: str, word: str, weight: float) -> str:
+    """The prompt with the first ``word`` of it at another weight.
+
+    >>> emphasised("a cat and a dog", "cat", 1.5)
+    'a (cat:1.5) and a dog'
+    """
+    return re.sub(rf"\b{re.escape(word)}\b", f"({word}:{weight:g})", prompt, count=1)
+
+
+def mask_of(box: Box) -> Pixels:
+    """A mask (SIZE, SIZE), 255 over the box and around it, 0 elsewhere."""
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    spans = []
+    for axis in (0, 1):
+        middle, side = (box[axis] + box[axis + 2]) / 2, box[axis + 2] - box[axis]
+        half = max(side / 2 + _MARGIN, _SMALLEST / 2)
+        first = max(0, round((middle - half) / _GRID))
+        spans.append(slice(first * _GRID, min(SIZE, max(round((middle + half) / _GRID), first + 1) * _GRID)))
+    mask[spans[1], spans[0]] = 255
+    return mask
+
+
+def _cases(bench: Bench, category: Category) -> list[tuple[str, Spec]]:
+    return prompts(bench.bank, category, "train", bench.cases)
+
+
+def _other(specs: Sequence[Spec], index: int) -> Spec:
+    """The next case's scene whose thing and background are others."""
+    own = specs[index]
+    following = [*specs[index + 1 :], *specs[:index]]
+    return next(
+        spec
+        for spec in following
+        if spec.objects[0].sprite != own.objects[0].sprite and spec.background != own.background
+    )
+
+
+def _recipe(bench: Bench, prompt: str, index: int) -> Recipe:
+    return bench.recipe.but(prompt=prompt, seed=index, width=SIZE, height=SIZE)
+
+
+def _kept(picture: Pixels) -> str:
+    return inline(Image.fromarray(picture))
+
+
+def _developed(bench: Bench, name: str, recipes: Sequence[Recipe]) -> Generator[Progress, None, Pictures]:
+    pictures = []
+    for picture in developed(bench.studio, recipes, bench.folder / name):
+        pictures.append(picture)
+        yield Progress(name, len(pictures), len(recipes))
+    return np.stack(pictures)
+
+
+def _judged(bench: Bench, pictures: Pictures) -> Iterator[tuple[str, list[list[Detection]]]]:
+    return ((name, judge(pictures)) for name, judge in bench.judges.items())
+
+
+def _stands_in(spec: Spec, found: Sequence[Detection], mask: Pixels) -> bool:
+    """Whether the thing was found with its centre in the mask."""
+    for seen in found:
+        x, y = (int(np.clip((seen.box[axis] + seen.box[axis + 2]) / 2, 0, SIZE - 1)) for axis in (0, 1))
+        if seen.sprite == spec.objects[0].sprite and mask[y, x]:
+            return True
+    return False
+
+
+def _by_case(values: Sequence[float], levels: Sequence[float]) -> Float[np.ndarray, "cases levels"]:
+    return np.reshape(np.asarray(values, np.float64), (-1, len(levels)))
