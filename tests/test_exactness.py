@@ -80,12 +80,22 @@ def test_any_two_recipes_side_by_side_and_cut(studio: Studio, recipe: Recipe, ot
     [
         {"rng": "philox"}, {"eta_noise_seed_delta": 31337}, {"eta": 0.5},
         {"seed_resize_from_w": 32, "seed_resize_from_h": 48}, {"sampler": "Euler", "s_churn": 1.0},
-        {"sampler": "Heun", "s_churn": 1.0, "s_noise": 1.1},
+        {"sampler": "Heun", "s_churn": 1.0, "s_noise": 1.1}, {"s_noise": 1.1},
+        {"sampler": "DPM++ SDE", "s_noise": 1.1},
     ],
 )  # fmt: skip
 def test_every_choice_counts(studio: Studio, change: dict[str, object]) -> None:
     recipe = Recipe(prompt="a unicorn", seed=7, steps=3, sampler=change.get("sampler", "Euler a"))
     assert not same(latents(studio, recipe), latents(studio, recipe.but(**change)))
+
+
+def test_noise_is_stirred_in_between_two_levels_only(studio: Studio) -> None:
+    recipe = Recipe(prompt="a unicorn", seed=7, steps=3, sampler="Euler")
+    still, stirred = latents(studio, recipe), latents(studio, recipe.but(s_churn=1.0))
+    for bounds in ({"s_tmin": 1e4}, {"s_tmax": 1e-4}):
+        assert same(latents(studio, recipe.but(s_churn=1.0, **bounds)), still)
+    for bounds in ({"s_tmin": 0, "s_tmax": 0}, {"s_tmax": 1e4}):
+        assert same(latents(studio, recipe.but(s_churn=1.0, **bounds)), stirred)
 
 
 def test_cfgpp_reads_the_negative_prompt_at_scale_1_too(studio: Studio) -> None:

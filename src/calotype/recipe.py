@@ -14,6 +14,8 @@ AUTOMATIC = "automatic"
 """The sampler that stands for the model's own, and the scheduler that stands for the one usual with the sampler."""
 SAMPLER = "DPM++ 2M"
 """The sampler of models that name none."""
+SAMPLER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
+"""Fields that are options of some samplers."""
 
 
 def _drawn(seed: Any) -> Any:
@@ -29,6 +31,10 @@ def _points(value: Any) -> Any:
 
 def _borders(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value or (0, 0, 0, 0)
+
+
+def _unlimited(value: Any) -> Any:
+    return None if value in (0, "0") else value
 
 
 Side = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
@@ -109,7 +115,13 @@ class Recipe(_Value):
     s_churn: float | None = Field(
         None, ge=0, le=1000, description="a number from 0 to 1000: how much noise Euler, Heun and DPM2 stir in"
     )
-    s_noise: float | None = Field(None, ge=0, le=10, description="a number from 0 to 10: the size of that noise")
+    s_tmin: float | None = Field(None, ge=0, description="a number from 0: the lowest noise level that s_churn stirs")
+    s_tmax: Annotated[float | None, BeforeValidator(_unlimited)] = Field(
+        None, gt=0, description="a number above 0: the highest noise level that s_churn stirs; without it, or 0, any"
+    )
+    s_noise: float | None = Field(
+        None, ge=0, le=10, description="a number from 0 to 10: the size of noise that is stirred in or added on the way"
+    )
     rng: Annotated[Literal["cpu", "philox"], BeforeValidator(_rng)] = Field(
         "cpu", description="cpu (torch's, A1111's CPU) or philox (A1111's GPU and NV): whose random numbers"
     )

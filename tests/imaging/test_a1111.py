@@ -94,6 +94,7 @@ LINE = "p\nSteps: 9, Sampler: Euler a, Size: 64x64"
         ("Schedule type: SGM Uniform", "scheduler", "sgm_uniform"),
         ("RNG: CPU", "rng", "cpu"),
         ("Eta: 0.3", "eta", 0.3),
+        ("Sigma noise: 1.01", "s_noise", 1.01),
         ("ENSD: 31337", "eta_noise_seed_delta", 31337),
         ("Variation seed: 5, Variation seed strength: 0.2", "subseed_strength", 0.2),
         ("Seed resize from: 32x48", "seed_resize_from_h", 48),
@@ -121,6 +122,14 @@ def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
 def test_what_cannot_is_listed(more: str) -> None:
     missed = recipe_of(f"{LINE}, {more}")[1]
     assert len(missed) == 1
+
+
+def test_the_noise_that_is_stirred_in_is_written_and_read(record: Record) -> None:
+    recipe = record.recipe.but(sampler="Euler", s_churn=2, s_tmin=0.3, s_tmax=5, s_noise=1.003)
+    text = parameters(record.but(recipe=recipe))
+    assert "Sigma churn: 2, Sigma tmin: 0.3, Sigma tmax: 5, Sigma noise: 1.003" in text
+    read, missed = recipe_of(text)
+    assert (read.s_churn, read.s_tmin, read.s_tmax, read.s_noise, missed) == (2, 0.3, 5, 1.003, [])
 
 
 def test_networks_in_the_prompt_are_listed_and_taken_out() -> None:

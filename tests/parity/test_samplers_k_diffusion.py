@@ -94,6 +94,14 @@ CASES = [
             ("DPM++ 2M SDE", "sample_dpmpp_2m_sde"), ("DPM++ 3M SDE", "sample_dpmpp_3m_sde"),
         ]
     ],
+    *[
+        (name, function, {"s_noise": 1.1}, {"s_noise": 1.1})
+        for name, function in [
+            ("Euler a", "sample_euler_ancestral"), ("DPM2 a", "sample_dpm_2_ancestral"),
+            ("DPM++ 2S a", "sample_dpmpp_2s_ancestral"), ("DPM++ SDE", "sample_dpmpp_sde"),
+            ("DPM++ 2M SDE", "sample_dpmpp_2m_sde"), ("DPM++ 3M SDE", "sample_dpmpp_3m_sde"),
+        ]
+    ],
 ]  # fmt: skip
 LADDERS = [
     (config, scheduler, steps)
@@ -128,18 +136,35 @@ def test_churn(reference, monkeypatch, name, function, churn):
     torch.testing.assert_close(last.x, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("name", "function"), [("Euler", "sample_euler"), ("Heun", "sample_heun"), ("DPM2", "sample_dpm_2")]
+)
+def test_churn_between_two_levels(reference, monkeypatch, name, function):
+    noise, draws = SeededNoise(5, SHAPE, dtype=torch.float64), iter(range(1, 1000))
+    sigmas = SCHEDULERS["karras"](Schedule.of(configs.SD15.schedule), 9)
+    churn = {"s_churn": 3.0, "s_tmin": 0.3, "s_tmax": sigmas[2].item(), "s_noise": 1.007}
+    # It draws for every step, we for those that use it.
+    kicks = (noise.normal(next(draws)) if 0.3 <= sigma <= sigmas[2] else torch.zeros(SHAPE) for sigma in sigmas)
+    monkeypatch.setattr(torch, "randn_like", lambda x: next(kicks))
+    last, expected = both(reference, name, function, sigmas, None, churn, churn)
+    assert last.draws == next(draws) == 5
+    torch.testing.assert_close(last.x, expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("eta", [0.0, 0.6])
 @pytest.mark.parametrize("steps", [2, 3, 4, 11, 21])
 @pytest.mark.parametrize("config", [configs.SD15, configs.EMBEDDED], ids=lambda config: config.name)
 def test_dpm_fast(reference, config, steps, eta):
     sigmas = SCHEDULERS["karras"](Schedule.of(config.schedule), steps)
-    ends = (sigmas[-2].item(), sigmas[0].item(), steps)
-    last, expected = both(reference, "DPM fast", "sample_dpm_fast", sigmas, ends, {"eta": eta}, {"eta": eta})
+    ends, options = (sigmas[-2].item(), sigmas[0].item(), steps), {"eta": eta, "s_noise": 1.1}
+    last, expected = both(reference, "DPM fast", "sample_dpm_fast", sigmas, ends, options, options)
     # k-diffusion's levels are in float32 here, whatever x is in.
     torch.testing.assert_close(last.x, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"rtol": 0.01, "atol": 0.001}, {"pcoeff": 0.2, "dcoeff": 0.1}, {"eta": 0.5}])
+@pytest.mark.parametrize(
+    "options", [{}, {"rtol": 0.01, "atol": 0.001}, {"pcoeff": 0.2, "dcoeff": 0.1}, {"eta": 0.5, "s_noise": 1.1}]
+)
 def test_dpm_adaptive(reference, options):
     sigmas = SCHEDULERS["karras"](Schedule.of(configs.SD15.schedule), 5)
     ends = (sigmas[-2].item(), sigmas[0].item())

@@ -18,7 +18,7 @@ GROUPS = {
         "seed", "steps", "sampler", "scheduler", "width", "height", "subseed", "subseed_strength",
         "seed_resize_from_w", "seed_resize_from_h",
     ),
-    "The sampler's own choices": ("eta", "s_churn", "s_noise", "rng", "eta_noise_seed_delta"),
+    "The sampler's own choices": ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rng", "eta_noise_seed_delta"),
     "Guidance": (
         "cfg_scale", "cfg_rescale", "cfg_start", "cfg_end", "cfg_points", "mimic_scale", "threshold_percentile",
     ),

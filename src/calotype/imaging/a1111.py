@@ -9,7 +9,7 @@ from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
 from calotype.imaging.upscaling import UPSCALERS
-from calotype.recipe import SAMPLER, Recipe, Record
+from calotype.recipe import SAMPLER, SAMPLER_OPTIONS, Recipe, Record
 
 _PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
@@ -21,10 +21,11 @@ _FIELDS = {
     "Size-1": "width", "Size-2": "height", "Variation seed": "subseed", "Variation seed strength": "subseed_strength",
     "Seed resize from-1": "seed_resize_from_w", "Seed resize from-2": "seed_resize_from_h", "Clip skip": "clip_skip",
     "ENSD": "eta_noise_seed_delta", "RNG": "rng", "Emphasis": "emphasis", "Eta": "eta", "Eta DDIM": "eta",
-    "Sigma churn": "s_churn", "Sigma noise": "s_noise", "CFG Rescale": "cfg_rescale", "Hires upscale": "hr_scale",
-    "Hires steps": "hr_steps", "Hires upscaler": "hr_upscaler", "Hires sampler": "hr_sampler",
-    "Hires schedule type": "hr_scheduler", "Hires prompt": "hr_prompt", "Hires negative prompt": "hr_negative_prompt",
-    "Hires CFG Scale": "hr_cfg_scale", "Denoising strength": "hr_denoising_strength",
+    "Sigma churn": "s_churn", "Sigma tmin": "s_tmin", "Sigma tmax": "s_tmax", "Sigma noise": "s_noise",
+    "CFG Rescale": "cfg_rescale", "Hires upscale": "hr_scale", "Hires steps": "hr_steps",
+    "Hires upscaler": "hr_upscaler", "Hires sampler": "hr_sampler", "Hires schedule type": "hr_scheduler",
+    "Hires prompt": "hr_prompt", "Hires negative prompt": "hr_negative_prompt", "Hires CFG Scale": "hr_cfg_scale",
+    "Denoising strength": "hr_denoising_strength",
 }  # fmt: skip
 """Where a recipe keeps what A1111 calls so."""
 _SILENT = {
@@ -109,7 +110,7 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
         except (CalotypeError, KeyError):
             missed.append(pair)
     sampler = SAMPLERS[Recipe(**fields).sampler]
-    for name in ("eta", "s_churn", "s_noise"):
+    for name in SAMPLER_OPTIONS:
         if name in fields and name not in sampler.options:
             missed.append(f"{name} {fields.pop(name)}: {sampler.name} has none")
     if Recipe(**fields).scheduler == "kl_optimal":
@@ -179,6 +180,8 @@ def _extras(recipe: Recipe) -> dict[str, str | float | None]:
     return pairs | {
         "Eta DDIM" if recipe.sampler.startswith("DDIM") else "Eta": recipe.eta,
         "Sigma churn": recipe.s_churn,
+        "Sigma tmin": recipe.s_tmin,
+        "Sigma tmax": recipe.s_tmax,
         "Sigma noise": recipe.s_noise,
         "Emphasis": _unless("Original", recipe.emphasis),
         "CFG Rescale": _unless(0, recipe.cfg_rescale),

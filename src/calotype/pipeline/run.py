@@ -25,7 +25,7 @@ from calotype.pipeline.guides import guide_at
 from calotype.pipeline.passes import passes, settle
 from calotype.pipeline.scene import Scene
 from calotype.pipeline.words import asked_at
-from calotype.recipe import Recipe, Record
+from calotype.recipe import SAMPLER_OPTIONS, Recipe, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def _sampled(
         return [start] if start and start.index == 0 else []
     sampler = SAMPLERS[scene.part.sampler]
     part, model = scene.part, scene.model
-    chosen = {"eta": part.eta, "s_churn": part.s_churn, "s_noise": part.s_noise}
+    chosen = {name: getattr(part, name) for name in SAMPLER_OPTIONS}
     options = {name: value for name, value in chosen.items() if value is not None}
     denoiser_at = _denoiser_at(scene, passed)
     return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **options)

@@ -6,7 +6,7 @@ Without guidance each is the sampler it is named after, save DPM++ 2S a CFG++.
 import math
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, lifted, towards
+from calotype.diffusion.samplers.moves import SDE, ancestral, lifted, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -66,7 +66,7 @@ ROWS = (
         equals="ComfyUI sample_euler_cfg_pp",
     ),
     Sampler(
-        "Euler a CFG++", euler_cfgpp, "arXiv 2406.08070", order=1, options={"eta": 1.0, "s_noise": 1.0}, noise="normal",
+        "Euler a CFG++", euler_cfgpp, "arXiv 2406.08070", order=1, options=SDE, noise="normal",
         aliases=("euler_ancestral_cfg_pp", "euler_a_cfg_pp"), reads_uncond=True,
         scheduler="normal",
         use="Euler a at a CFG++ scale: 0.5 to 2",
@@ -81,7 +81,7 @@ ROWS = (
     ),
     Sampler(
         "DPM++ 2S a CFG++", dpmpp_2s_ancestral_cfgpp, "arXiv 2211.01095 and 2406.08070", order=0,
-        calls=lambda steps: 2 * steps - 1, noise="normal", options={"eta": 1.0, "s_noise": 1.0}, reads_uncond=True,
+        calls=lambda steps: 2 * steps - 1, noise="normal", options=SDE, reads_uncond=True,
         aliases=("dpmpp_2s_ancestral_cfg_pp",),
         scheduler="karras",
         use="equality with ComfyUI; it does not converge, even without guidance",

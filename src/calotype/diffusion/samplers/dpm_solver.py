@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral
+from calotype.diffusion.samplers.moves import ancestral, lifted
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
 from calotype.errors import CalotypeError
 
@@ -26,9 +26,8 @@ def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -
     first = slope(state.x, sigma)
     x, _ = _solve(slope, state.x, first, sigma, down, _orders(plan.steps)[state.index])
     x0 = state.x - first * sigma
-    if up == 0:
-        return state.after(x, x0)
-    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+    x, draws = lifted(x, up, plan, noise, state.draws)
+    return state.after(x, x0, draws)
 
 
 def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -37,7 +36,7 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
     Step lengths, in -log sigma, come from a PID controller of the error. A refused step leaves x as it was.
     """
     lowest = plan.intervals[0][1]
-    options, draws = plan.options, 0
+    options = plan.options
     sigma, h, *errors = _controller(plan, state)
     following = max(lowest, sigma * math.exp(-h))
     down, up = _ancestral(plan, sigma, following)
@@ -53,8 +52,7 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
     h *= factor
     if factor < options["accept_safety"]:
         return state.after(state.x, state.x - first * sigma, rough=accepted, controller=_saved(sigma, h, *history[1:]))
-    if up > 0:
-        x, draws = x + noise.normal(state.draws) * up, 1
+    x, draws = lifted(x, up, plan, noise, state.draws)
     memory = {"rough": rough, "controller": _saved(following, h, *history[:2])}
     return state.after(x, state.x - first * sigma, draws, **memory)
 
@@ -142,7 +140,8 @@ def _adaptive_intervals(levels: Sequence[float]) -> Intervals:
 
 ROWS = (
     Sampler(
-        "DPM fast", dpm_fast, "arXiv 2206.00927", order=3, options={"eta": 0.0}, intervals=_fast_intervals,
+        "DPM fast", dpm_fast, "arXiv 2206.00927", order=3, options={"eta": 0.0, "s_noise": 1.0},
+        intervals=_fast_intervals,
         aliases=("k_dpm_fast", "dpm_fast"),
         scheduler="karras",
         use="old recipes",
@@ -152,7 +151,7 @@ ROWS = (
         "DPM adaptive", dpm_adaptive, "arXiv 2206.00927", order=3, calls=None,
         options={
             "rtol": 0.05, "atol": 0.0078, "h_init": 0.05, "pcoeff": 0.0, "icoeff": 1.0, "dcoeff": 0.0,
-            "accept_safety": 0.81, "eta": 0.0,
+            "accept_safety": 0.81, "eta": 0.0, "s_noise": 1.0,
         },
         intervals=_adaptive_intervals, kind=AdaptivePlan,
         aliases=("k_dpm_ad", "dpm_adaptive"),

@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import bend, diffused, towards
+from calotype.diffusion.samplers.moves import SDE, bend, diffused, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -71,12 +71,10 @@ def _differences(plan: Plan, state: SamplerState, x0: Tensor) -> tuple[Tensor, T
 
 
 def _noised(x: Tensor, plan: Plan, noise: Noise, state: SamplerState) -> Tensor:
-    """With what the SDE adds on the way: following^2 * (1 - (following / sigma)^(2 eta)) of variance."""
+    """With what the SDE adds on the way, times the option s_noise."""
     sigma, following = plan.interval(state)
-    eta = plan.options["eta"]
-    if eta == 0:
-        return x
-    return x + noise.brownian(sigma, following) * diffused(sigma, following, eta)
+    size = diffused(sigma, following, plan.options["eta"]) * plan.options["s_noise"]
+    return x + noise.brownian(sigma, following) * size if size > 0 else x
 
 
 def _length(plan: Plan, index: int) -> float:
@@ -95,21 +93,21 @@ ROWS = (
     Sampler(
         "DPM++ 2M SDE", partial(dpmpp_2m_sde, "midpoint"), "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu"),
-        noise="brownian", options={"eta": 1.0}, scheduler="exponential",
+        noise="brownian", options=SDE, scheduler="exponential",
         use="as DPM++ 2M with noise that mends errors: detail from 20 steps on",
         equals="k-diffusion sample_dpmpp_2m_sde, diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, midpoint)",
     ),
     Sampler(
         "DPM++ 2M SDE Heun", partial(dpmpp_2m_sde, "heun"), "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"),
-        noise="brownian", options={"eta": 1.0}, scheduler="exponential",
+        noise="brownian", options=SDE, scheduler="exponential",
         use="as DPM++ 2M SDE, a little stronger in its correction",
         equals="k-diffusion sample_dpmpp_2m_sde (heun), diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, heun)",
     ),
     Sampler(
         "DPM++ 3M SDE", dpmpp_3m_sde, "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_3m_sde", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu"),
-        noise="brownian", options={"eta": 1.0}, scheduler="exponential", discards_penultimate=True,
+        noise="brownian", options=SDE, scheduler="exponential", discards_penultimate=True,
         use="many steps (30 or more) and low guidance",
         equals="k-diffusion sample_dpmpp_3m_sde",
     ),

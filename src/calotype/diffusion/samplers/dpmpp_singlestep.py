@@ -3,7 +3,7 @@
 import math
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, towards
+from calotype.diffusion.samplers.moves import SDE, ancestral, lifted, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -30,28 +30,26 @@ def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: Sampl
         return state.after(x0, x0)
     middle = math.sqrt(sigma * down)
     target = denoise(towards(x0, state.x, middle / sigma), middle).x0
-    x = towards(target, state.x, down / sigma)
-    if up == 0:
-        return state.after(x, x0)
-    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+    x, draws = lifted(towards(target, state.x, down / sigma), up, plan, noise, state.draws)
+    return state.after(x, x0, draws)
 
 
 def dpmpp_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """SDE-DPM-Solver++ in one step, with r = 1/2: the middle and the next level are reached with Brownian noise."""
     sigma, following = plan.interval(state)
-    eta = plan.options["eta"]
+    eta, s_noise = plan.options["eta"], plan.options["s_noise"]
     x0 = denoise(state.x, sigma).x0
     if following == 0:
         return state.after(x0, x0)
     middle = math.sqrt(sigma * following)
     down, up = ancestral(sigma, middle, eta)
     halfway = towards(x0, state.x, down / sigma)
-    if up > 0:
-        halfway = halfway + noise.brownian(sigma, middle) * up
+    if up * s_noise > 0:
+        halfway = halfway + noise.brownian(sigma, middle) * (up * s_noise)
     down, up = ancestral(sigma, following, eta)
     x = towards(denoise(halfway, middle).x0, state.x, down / sigma)
-    if up > 0:
-        x = x + noise.brownian(sigma, following) * up
+    if up * s_noise > 0:
+        x = x + noise.brownian(sigma, following) * (up * s_noise)
     return state.after(x, x0)
 
 
@@ -66,14 +64,14 @@ ROWS = (
     Sampler(
         "DPM++ 2S a", dpmpp_2s_ancestral, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("k_dpmpp_2s_a", "dpmpp_2s_ancestral", "k_dpmpp_2s_ancestral"),
-        noise="normal", options={"eta": 1.0}, scheduler="karras",
+        noise="normal", options=SDE, scheduler="karras",
         use="as Euler a, second order at twice the cost",
         equals="k-diffusion sample_dpmpp_2s_ancestral",
     ),
     Sampler(
         "DPM++ SDE", dpmpp_sde, "arXiv 2211.01095", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("k_dpmpp_sde", "dpmpp_sde", "dpmpp_sde_gpu", "DPMSolverSDEScheduler"),
-        noise="brownian", options={"eta": 1.0}, scheduler="karras",
+        noise="brownian", options=SDE, scheduler="karras",
         use="detail in 10 to 15 steps at twice the cost",
         equals="k-diffusion sample_dpmpp_sde",
     ),

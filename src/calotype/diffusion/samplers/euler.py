@@ -1,7 +1,7 @@
 """Euler's method, Euler ancestral, and DDIM and DDPM, which are Euler ancestral seen from sigma coordinates."""
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import CHURN, ancestral, churned, towards
+from calotype.diffusion.samplers.moves import CHURN, SDE, ancestral, churned, lifted, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -18,10 +18,8 @@ def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerS
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     down, up = ancestral(sigma, following, plan.options["eta"])
-    x = towards(x0, state.x, down / sigma)
-    if up == 0:
-        return state.after(x, x0)
-    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+    x, draws = lifted(towards(x0, state.x, down / sigma), up, plan, noise, state.draws)
+    return state.after(x, x0, draws)
 
 
 ROWS = (
@@ -33,7 +31,7 @@ ROWS = (
         equals="k-diffusion sample_euler, diffusers EulerDiscreteScheduler",
     ),
     Sampler(
-        "Euler a", euler_ancestral, "arXiv 2010.02502", order=1, noise="normal", options={"eta": 1.0},
+        "Euler a", euler_ancestral, "arXiv 2010.02502", order=1, noise="normal", options=SDE,
         aliases=("k_euler_a", "k_euler_ancestral", "euler_a", "euler_ancestral", "EulerAncestralDiscreteScheduler"),
         scheduler="normal",
         use="lively pictures in 20 to 40 steps; never settles, more steps give another picture",

@@ -8,8 +8,10 @@ from torch import Tensor
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.state import Plan, SamplerState
 
-CHURN = {"s_churn": 0.0, "s_noise": 1.0}
-"""Options of samplers that stir: how much noise in all, and its size; (s_tmin, s_tmax) is left at (0, infinity)."""
+CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
+"""Options of samplers that stir: how much noise in all, between which levels, and its size."""
+SDE = {"eta": 1.0, "s_noise": 1.0}
+"""Options of samplers that add fresh noise: how much of what was lost comes back, and its size."""
 
 
 def towards(x0: Tensor, x: Tensor, ratio: float) -> Tensor:
@@ -49,8 +51,8 @@ def churned(plan: Plan, noise: Noise, state: SamplerState) -> tuple[SamplerState
     """The state with fresh noise stirred in, and its higher level (arXiv 2206.00364, algorithm 2, lines 4 to 6)."""
     sigma, _ = plan.interval(state)
     share = min(plan.options["s_churn"] / len(plan.intervals), math.sqrt(2) - 1)
-    if share == 0:
+    if share == 0 or not plan.options["s_tmin"] <= sigma <= plan.options["s_tmax"]:
         return state, sigma
     higher = sigma * (1 + share)
-    kick = noise.normal(state.draws) * (plan.options["s_noise"] * math.sqrt(higher**2 - sigma**2))
-    return replace(state, x=state.x + kick, draws=state.draws + 1), higher
+    x, draws = lifted(state.x, math.sqrt(higher**2 - sigma**2), plan, noise, state.draws)
+    return replace(state, x=x, draws=state.draws + draws), higher

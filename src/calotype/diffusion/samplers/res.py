@@ -4,7 +4,7 @@ import math
 from functools import partial
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, bend, lifted, towards
+from calotype.diffusion.samplers.moves import SDE, ancestral, bend, lifted, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -37,7 +37,7 @@ ROWS = (
     Sampler(
         "RES multistep a", partial(res_multistep, False), "arXiv 2308.02157", order=2,
         aliases=("res_multistep_ancestral",),
-        noise="normal", options={"eta": 1.0, "s_noise": 1.0}, scheduler="karras",
+        noise="normal", options=SDE, scheduler="karras",
         use="RES multistep with fresh noise: livelier detail from 20 steps on",
         equals="ComfyUI sample_res_multistep_ancestral",
     ),
@@ -51,7 +51,7 @@ ROWS = (
     Sampler(
         "RES multistep a CFG++", partial(res_multistep, True), "arXiv 2308.02157 and 2406.08070", order=2,
         aliases=("res_multistep_ancestral_cfg_pp",),
-        noise="normal", options={"eta": 1.0, "s_noise": 1.0}, scheduler="karras", reads_uncond=True,
+        noise="normal", options=SDE, scheduler="karras", reads_uncond=True,
         use="RES multistep a at a CFG++ scale: 0.5 to 2",
         equals="ComfyUI sample_res_multistep_ancestral_cfg_pp",
     ),

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import CHURN, ancestral, churned, towards
+from calotype.diffusion.samplers.moves import CHURN, SDE, ancestral, churned, lifted, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -55,9 +55,8 @@ def dpm2_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerSt
     x0 = denoise(state.x, sigma).x0
     down, up = ancestral(sigma, following, plan.options["eta"])
     x = _by_midpoint(denoise, state, x0, sigma, down)
-    if up == 0:
-        return state.after(x, x0)
-    return state.after(x + noise.normal(state.draws) * up, x0, draws=1)
+    x, draws = lifted(x, up, plan, noise, state.draws)
+    return state.after(x, x0, draws)
 
 
 def _by_midpoint(denoise: Denoiser, state: SamplerState, x0: Tensor, sigma: float, following: float) -> Tensor:
@@ -93,7 +92,7 @@ ROWS = (
     Sampler(
         "DPM2 a", dpm2_ancestral, "arXiv 2206.00927", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("k_dpm_2_a", "dpm_2_a", "dpm_2_ancestral", "k_dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler"),
-        noise="normal", options={"eta": 1.0}, scheduler="karras", discards_penultimate=True,
+        noise="normal", options=SDE, scheduler="karras", discards_penultimate=True,
         use="DPM2 with fresh noise, for old recipes",
         equals="k-diffusion sample_dpm_2_ancestral",
     ),

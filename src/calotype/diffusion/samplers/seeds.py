@@ -4,7 +4,7 @@ from functools import partial
 from itertools import pairwise
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import bend, diffused, lifted, towards
+from calotype.diffusion.samplers.moves import SDE, bend, diffused, lifted, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -34,13 +34,11 @@ def seeds(
     return state.after(x, x0, draws)
 
 
-_SDE = {"eta": 1.0, "s_noise": 1.0}
-
 ROWS = (
     Sampler(
         "SEEDS-2", partial(seeds, (0.5,), "midpoint"), "arXiv 2305.14267", order=2, calls=lambda steps: 2 * steps - 1,
         aliases=("seeds_2",),
-        noise="normal", options=_SDE, scheduler="karras",
+        noise="normal", options=SDE, scheduler="karras",
         use="as DPM++ SDE: detail in 10 to 15 steps at twice the cost",
         equals="ComfyUI sample_seeds_2",
     ),
@@ -48,7 +46,7 @@ ROWS = (
         "SEEDS-3", partial(seeds, (1 / 3, 2 / 3), "heun"), "arXiv 2305.14267", order=3,
         calls=lambda steps: 3 * steps - 2,
         aliases=("seeds_3",),
-        noise="normal", options=_SDE, scheduler="karras",
+        noise="normal", options=SDE, scheduler="karras",
         use="as SEEDS-2 with one stage more: 8 to 12 steps at three times the cost",
         equals="ComfyUI sample_seeds_3",
     ),
@@ -63,7 +61,7 @@ ROWS = (
         "Exp Heun 2 x0 SDE", partial(seeds, (1.0,), "heun"), "arXiv 2305.14267", order=2,
         calls=lambda steps: 2 * steps - 1,
         aliases=("exp_heun_2_x0_sde",),
-        noise="normal", options=_SDE, scheduler="karras",
+        noise="normal", options=SDE, scheduler="karras",
         use="Exp Heun 2 x0 with fresh noise",
         equals="ComfyUI sample_exp_heun_2_x0_sde",
     ),
