@@ -14,6 +14,7 @@ from calotype.errors import CalotypeError
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
+from calotype.nn.hardware import usable
 from calotype.pipeline import RunState
 from calotype.recipe import Recipe
 from calotype.text.language import language
@@ -51,8 +52,8 @@ class Studio(Model):
 
 def load(
     path: str | Path | None = None,
-    device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    device: str | None = "cpu",
+    dtype: torch.dtype | None = None,
     *,
     vae: str | Path | None = None,
     ema: bool = False,
@@ -62,15 +63,22 @@ def load(
 ) -> Studio:
     """The embedded model, or any other: a diffusers folder, a single file, or ``owner/name`` in the hub's cache.
 
-    ``vae`` is a file whose autoencoder takes the place of the model's own. With ``ema`` a single file's running
-    averages are taken. What the files say of ``parameterization`` and ``zero_terminal_snr`` can be overridden. Only
-    with ``download`` is anything fetched. Raises CalotypeError when there is no model, or a file of it is missing,
-    damaged or something else.
+    ``device`` None is a GPU where there is one, else the CPU. Without a ``dtype`` large models are in what the device
+    is fast at, small ones in float32. ``vae`` is a file whose autoencoder takes the place of the model's own. With
+    ``ema`` a single file's running averages are taken. What the files say of ``parameterization`` and
+    ``zero_terminal_snr`` can be overridden. Only with ``download`` is anything fetched. Raises CalotypeError when there
+    is no model or no such device, or a file of the model is missing, damaged or something else.
     """
     place = EMBEDDED if path is None else located(path, download)
     name = "embedded" if path is None else Path(path).name if place != Path(path) and place.is_dir() else None
     studio = Studio.read(
-        place, name, device, dtype, ema=ema, parameterization=parameterization, zero_terminal_snr=zero_terminal_snr
+        place,
+        name,
+        usable(device),
+        dtype,
+        ema=ema,
+        parameterization=parameterization,
+        zero_terminal_snr=zero_terminal_snr,
     )
     return studio if vae is None else studio.with_part(Path(vae))
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from calotype.diffusion.parameterization import PARAMETERIZATIONS, Parameterizat
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
 from calotype.nn.clip import TextEncoder
+from calotype.nn.hardware import usual_dtype
 from calotype.nn.unet import Added, UNet
 from calotype.nn.vae import Autoencoder
 from calotype.text.conditions import Conditions, encode_prompts
@@ -55,7 +57,7 @@ class Model:
         path: Path,
         name: str | None = None,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         *,
         ema: bool = False,
         parameterization: Predicted | None = None,
@@ -63,12 +65,16 @@ class Model:
     ) -> Self:
         """The model in a diffusers folder, or in a single file of the original code. The choices: `open_checkpoint`.
 
+        Without a ``dtype``, large models are in what the device is fast at, small ones in float32.
         Raises CalotypeError naming what is missing, damaged, or no model.
         """
         checkpoint = open_checkpoint(
             path, ema=ema, parameterization=parameterization, zero_terminal_snr=zero_terminal_snr
         )
         tokenizers = read_tokenizers(checkpoint)
+        if dtype is None:
+            size = sum(stored.count for stored in checkpoint.unet.weights.values())
+            dtype = usual_dtype(torch.device(device), size)
         networks = load_networks(checkpoint, dtype, device)
         checkpoint = settled(checkpoint, networks.unet)
         return cls(
@@ -130,7 +136,10 @@ class Model:
     def predict(
         self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]
     ) -> list[Float[Tensor, "1 c h w"]]:
-        """The clean latent behind ``x`` = x0 + sigma * noise under each of the ``conditions``, in one batch."""
+        """The clean latent behind ``x`` = x0 + sigma * noise under each of the ``conditions``, in one batch.
+
+        ``x`` and the answers are in float32, whatever the network computes in: x is a sum over all steps.
+        """
         count = len(conditions)
         inputs = self.parameterization.network_input(x, sigma).expand(count, -1, -1, -1)
         channels = [each.channels for each in conditions if each.channels is not None]
@@ -138,7 +147,7 @@ class Model:
             inputs = torch.cat([inputs, torch.cat(channels)], dim=1)
         time = self.schedule.t(sigma).to(x).expand(count)
         context = torch.cat([each.context for each in conditions])
-        outputs = self.unet(inputs, time, context, self._added(x, conditions))
+        outputs = self.unet(inputs.to(self.dtype), time, context, self._added(x, conditions)).to(x)
         return [self.parameterization.to_x0(x, sigma, output) for output in outputs.split(1)]
 
     @property
@@ -153,11 +162,18 @@ class Model:
 
     def encode(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h8 w8"]:
         """The likeliest latents of pictures in [-1, 1], in the U-Net's scale."""
-        return self.vae.encode(images.to(self.device, self.dtype)).mode * self.config.vae.scaling_factor
+        vae = self._vae
+        return vae.encode(images.to(vae.quant_conv.weight)).mode.float() * self.config.vae.scaling_factor
 
     def decode(self, latents: Float[Tensor, "b c h8 w8"]) -> Float[Tensor, "b 3 h w"]:
         """The pictures of latents in the U-Net's scale, about [-1, 1], not clamped."""
-        return self.vae.decode(latents / self.config.vae.scaling_factor)
+        vae = self._vae
+        return vae.decode((latents / self.config.vae.scaling_factor).to(vae.quant_conv.weight)).float()
+
+    @cached_property
+    def _vae(self) -> Autoencoder:
+        """The autoencoder as it computes: SDXL's overflows in float16."""
+        return deepcopy(self.vae).float() if self.dtype == torch.float16 else self.vae
 
     def _added(self, x: Tensor, conditions: Sequence[Conditions]) -> Added | None:
         if self.config.unet.added_dim is None:

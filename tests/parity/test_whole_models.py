@@ -88,7 +88,7 @@ def test_both_layouts_hold_the_same_numbers_for_diffusers_and_for_us(files: File
 def test_the_networks_and_the_picture_are_those_of_diffusers(files: Files) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(files.folder, local_files_only=True, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    ours = load(files.single)
+    ours = load(files.single, dtype=torch.float32)
 
     (condition,) = ours.conditions([PROMPT])
     tokens = pipe.tokenizer(PROMPT, padding="max_length", return_tensors="pt").input_ids

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 
+from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 GROUPS = {
     "Words": ("negative_prompt", "prompt_style", "emphasis", "clip_skip"),
@@ -47,6 +51,8 @@ class Ask:
     output: Path
     model: Path | None
     vae: Path | None
+    device: str | None
+    dtype: str | None
     threads: int | None
     preview_every: int | None
     save_state_every: int
@@ -58,6 +64,8 @@ class Ask:
         return [first.but(seed=first.seed + number) for number in range(self.count)]
 
 
+DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+"""The types of numbers by the names that people know, and by torch's."""
 MODEL = "A folder, a file, or owner/name of a model that was pulled. Without it: the embedded one."
 """What ``--model`` takes, wherever it is asked for."""
 
@@ -70,6 +78,11 @@ _MAKING = {
     ),
     "model": (Path | None, typer.Option(help=MODEL), None),
     "vae": (Path | None, typer.Option(help="A file whose autoencoder takes the place of the model's own."), None),
+    "device": (str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; without it, a GPU where there is one."), None),
+    "dtype": (
+        str | None, typer.Option(help="fp32, bf16 or fp16; without it, what the device is fast at, for large models."),
+        None,
+    ),
     "threads": (int | None, typer.Option(min=1, help="CPU threads; other numbers may change the last bits."), None),
     "preview_every": (
         int | None, typer.Option(min=1, help="Write a small preview beside the picture every so many steps."), None,
@@ -79,6 +92,19 @@ _MAKING = {
     ),
     "json": (bool, typer.Option("--json", help="Print a line of JSON for each picture."), False),
 }  # fmt: skip
+
+
+def torch_dtype(name: str | None) -> "torch.dtype | None":
+    """The type of numbers that is called so. Raises CalotypeError for another name."""
+    import torch
+
+    if name is None:
+        return None
+    spelled = DTYPES.get(name, name)
+    if spelled not in DTYPES.values():
+        raise CalotypeError(f"unknown dtype {name!r}: choose {', '.join(DTYPES)}.")
+    dtype: torch.dtype = getattr(torch, spelled)
+    return dtype
 
 
 def asking(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from calotype.cli.asking import torch_dtype
 from calotype.errors import CalotypeError
 
 _LAYOUTS = ("diffusers", "ldm")
-_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
 def convert(
@@ -24,16 +24,15 @@ def convert(
     """
     if layout not in _LAYOUTS:
         raise CalotypeError(f"unknown layout {layout!r}: choose diffusers or ldm.")
-    if dtype not in _DTYPES:
-        raise CalotypeError(f"unknown dtype {dtype!r}: choose {', '.join(_DTYPES)}.")
     if layout == "ldm" and target.suffix != ".safetensors":
         raise CalotypeError(f"cannot write {target}: name a file that ends in .safetensors.")
-    import torch
+    numbers = torch_dtype(dtype)
+    assert numbers is not None
 
     from calotype.checkpoints import convert as converting
     from calotype.checkpoints.hub import located
     from calotype.checkpoints.opening import open_checkpoint
 
     checkpoint = open_checkpoint(located(source), ema=ema)
-    converting.convert(checkpoint, target, layout, getattr(torch, _DTYPES[dtype]))
+    converting.convert(checkpoint, target, layout, numbers)
     typer.echo(target)

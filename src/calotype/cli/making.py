@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from calotype.cli import output, runs
-from calotype.cli.asking import Ask
+from calotype.cli.asking import Ask, torch_dtype
 from calotype.cli.hints import hints
 from calotype.recipe import Recipe
 
@@ -29,7 +29,7 @@ def make(ask: Ask, recipes: list[Recipe], paths: Iterable[Path] | None = None) -
 
     if ask.threads is not None:
         torch.set_num_threads(ask.threads)
-    studio = api.load(ask.model, vae=ask.vae)
+    studio = api.load(ask.model, ask.device, torch_dtype(ask.dtype), vae=ask.vae)
     for hint in hints(studio, recipes):
         typer.echo(f"hint: {hint}.", err=True)
     with runs.shown(sum(_steps(recipe) for recipe in recipes)) as watched:

@@ -19,9 +19,8 @@ def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe
     question in the same folder goes on with the plan that is there, another is refused.
     """
     path = ask.output / "plan.json"
-    asked = json.loads(
-        json.dumps({**asked, "fields": ask.fields, "count": ask.count, "model": str(ask.model), "vae": str(ask.vae)})
-    )
+    of_model = {"model": str(ask.model), "vae": str(ask.vae), "dtype": ask.dtype}
+    asked = json.loads(json.dumps({**asked, **of_model, "fields": ask.fields, "count": ask.count}))
     if path.exists():
         plan = _read(path)
         if plan["asked"] != asked:

@@ -30,6 +30,7 @@ def resume(
     studio = runs.studio_of(run.record, model or (Path(run.model) if run.model else None), threads)
     for line in run.check(studio):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
+    run = read_run(file, str(studio.device))
     with runs.shown(recipe.steps - run.state.index) as watched:
         rest = runs.kept(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
         studio.develop(recipe, chain([run.state], rest)).save(path)

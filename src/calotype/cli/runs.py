@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from calotype.cli.asking import torch_dtype
 from calotype.errors import CalotypeError
 from calotype.recipe import Recipe, Record
 
@@ -52,9 +53,9 @@ def place(picture: Path) -> Path:
 
 
 def studio_of(record: Record | None, model: Path | None, threads: int | None) -> "Studio":
-    """The model to make a picture again with, and as many threads as its record tells of, unless told otherwise.
+    """The model to make a picture again with: its dtype, device and threads are those that its record tells of.
 
-    Raises CalotypeError when it has to be named.
+    It is on the CPU where there is no such device. Raises CalotypeError when it has to be named.
     """
     import torch
 
@@ -67,4 +68,13 @@ def studio_of(record: Record | None, model: Path | None, threads: int | None) ->
     threads = threads or (record.threads if record else None)
     if threads is not None:
         torch.set_num_threads(threads)
-    return api.load(model)
+    return api.load(model, _there(record.device), torch_dtype(record.dtype)) if record else api.load(model, None)
+
+
+def _there(device: str) -> str:
+    from calotype.nn.hardware import usable
+
+    try:
+        return str(usable(device))
+    except CalotypeError:
+        return "cpu"

@@ -53,10 +53,12 @@ def samplers(
     except ImportError as error:
         raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
 
+    import torch
+
     rows = tuple(find_sampler(name)[0].name for name in names.split(","))
     plan = lab.Plan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
     total = len(asked) * len(rows) * len(counts) * len(seed_list)
-    trials = lab.trials(api.load(model), plan, out)
+    trials = lab.trials(api.load(model, dtype=torch.float32), plan, out)
     page = write_page(list(track(trials, "studying", total, console=Console(stderr=True))), out)
     typer.echo(page)
 

@@ -73,7 +73,7 @@ class Scene:
         small = self.canvas.mask.resize(self._latent_shape[:1:-1], Image.Resampling.BOX)
         if self.part.mask_round:
             small = small.point(lambda level: 255 if level > 127 else 0)
-        return to_pixels(small).to(self.model.device, self.model.dtype) / 2 + 0.5
+        return to_pixels(small).to(self.model.device) / 2 + 0.5
 
     def start(self, sigma: float) -> Float[Tensor, "1 c h w"] | None:
         """The picture's latent with noise of level ``sigma``; None where the pass begins with noise alone."""
@@ -186,4 +186,4 @@ class Scene:
         return Variation(noise, self._noise(self.part.subseed, shape), self.part.subseed_strength)
 
     def _noise(self, seed: int, shape: tuple[int, ...]) -> Noise:
-        return NOISES[self.part.rng](seed, shape, self.model.device, self.model.dtype)
+        return NOISES[self.part.rng](seed, shape, self.model.device)

@@ -148,7 +148,7 @@ def beginning(run: Run, device: torch.device) -> Model:
     Raises CalotypeError when one of them is missing, or the base needs more than latents and captions.
     """
     if run.base is not None:
-        base = load(None if run.base == "embedded" else run.base, str(device))
+        base = load(None if run.base == "embedded" else run.base, str(device), torch.float32)
         if base.extra_channels or base.config.unet.added_dim is not None:
             raise CalotypeError(f"the base {run.base!r} is told more than a text: only plain models can be trained on.")
         return base

@@ -1,0 +1,38 @@
+"""What this machine computes with, and which numbers it is fast at."""
+
+import torch
+
+from calotype.errors import CalotypeError
+
+SMALL = 100_000_000
+"""U-Nets of fewer parameters gain little from half precision, and stay in float32: the same picture everywhere."""
+
+
+def usable(name: str | None) -> torch.device:
+    """The device of that name; without one, a GPU where there is one. Raises CalotypeError if it cannot be used."""
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise CalotypeError(
+            f"the device {name!r} cannot be used here: choose cpu, or cuda or mps if there is one."
+        ) from error
+    return torch.device(name)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """The fastest type that ``device`` computes networks in.
+
+    bfloat16 on CPUs with AMX or AVX512-BF16 instructions and on GPUs that have it, float16 on older ones of NVIDIA's;
+    float32 elsewhere. Apple's GPUs are fast in float16, too, but attention overflows there.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
+
+
+def usual_dtype(device: torch.device, parameters: int) -> torch.dtype:
+    """What a model whose U-Net has so many ``parameters`` is loaded in, unless it is asked for otherwise."""
+    return torch.float32 if parameters < SMALL else fast_dtype(device)
