@@ -32,6 +32,9 @@ def shrink(moment):
         ("DPM++ 2M Karras", ("DPM++ 2M", "karras")),
         ("DPM++ 2M SGM Uniform", ("DPM++ 2M", "sgm_uniform")),
         ("Euler Exponential", ("Euler", "exponential")),
+        ("euler_k", ("Euler", "karras")),
+        ("kdpm_2_a_k", ("DPM2 a", "karras")),
+        ("dpmpp_2m_sde_k", ("DPM++ 2M SDE", "karras")),
         ("Euler a Polyexponential", ("Euler a", "polyexponential")),
     ],
 )

@@ -156,7 +156,7 @@ SCHEDULERS = {
     scheduler.name: scheduler
     for scheduler in (
         Scheduler("normal", "Normal", normal, "k-diffusion get_sigmas, A1111, ComfyUI", ("uniform", "discrete")),
-        Scheduler("karras", "Karras", karras, "k-diffusion get_sigmas_karras", ("use_karras_sigmas",)),
+        Scheduler("karras", "Karras", karras, "k-diffusion get_sigmas_karras", ("use_karras_sigmas", "k")),
         Scheduler("exponential", "Exponential", polyexponential, "k-diffusion", ("use_exponential_sigmas",)),
         Scheduler("polyexponential", "Polyexponential", polyexponential, "k-diffusion get_sigmas_polyexponential"),
         Scheduler("sgm_uniform", "SGM Uniform", sgm_uniform, "A1111, ComfyUI"),

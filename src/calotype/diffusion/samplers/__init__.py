@@ -35,7 +35,8 @@ SAMPLERS = {row.name: row for family in _FAMILIES for row in family.ROWS}
 def find_sampler(name: str) -> tuple[Sampler, str | None]:
     """The sampler of that name in A1111, ComfyUI, k-diffusion or diffusers, and the scheduler an old name ends with.
 
-    ("DPM++ 2M Karras" is (DPM++ 2M, "karras"), "Euler a" is (Euler a, None).) CalotypeError for others.
+    ("DPM++ 2M Karras" and InvokeAI's "dpmpp_2m_k" are (DPM++ 2M, "karras"), "Euler a" is (Euler a, None).)
+    CalotypeError for others.
     """
     row = find(SAMPLERS.values(), name)
     if row is not None:
