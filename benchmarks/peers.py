@@ -137,9 +137,10 @@ def prepare(path: Path, config: ModelConfig, examples: Inputs) -> None:
     """Write what is not there yet: a model of random weights in float16, and OpenVINO's own form of it."""
     if not (path / "model" / "model_index.json").is_file():
         torch.manual_seed(0)
-        networks = Networks(tuple(map(TextEncoder, config.text)), Autoencoder(config.vae), UNet(config.unet))
         words = {name: (EMBEDDED / "tokenizer" / name).read_text("utf-8") for name in ("vocab.json", "merges.txt")}
-        write_folder(path / "model", config, networks, words)
+        networks = (tuple(map(TextEncoder, config.text)), Autoencoder(config.vae), UNet(config.unet))
+        write_folder(path / "model", config, Networks(*networks), words)
+        del networks  # gigabytes
     if find_spec("openvino") and not (path / "openvino" / "vae.xml").is_file():
         import openvino as ov
 
