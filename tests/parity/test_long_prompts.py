@@ -12,10 +12,14 @@ from torch import Tensor
 
 from calotype.api import load
 from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.networks import Networks
 from calotype.checkpoints.vocabulary import from_merges
+from calotype.nn.clip import TextEncoder
+from calotype.nn.unet import UNet
+from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
-from checkpoints.families import FAMILIES, made
-from parity.pairs import TOLERANCE, distance
+from checkpoints.families import FAMILIES
+from parity.pairs import TOLERANCE, distance, made
 
 PROMPT, NEGATIVE = " ".join(map("".join, product("abcdefghij", repeat=2))), "dull"
 """A hundred words of two letters, each a token of the vocabulary that is used here."""
@@ -44,7 +48,9 @@ def encoded(tokenizer: Any, encoder: Any, text: str, layer: int, count: int) -> 
 def test_two_hundred_tokens(tmp_path: Path, name: str) -> None:
     config, folder = FAMILIES[name], tmp_path / "model"
     files = {"vocab.json": json.dumps(from_merges([])[0]), "merges.txt": "#version: 0.2\n"}
-    write_folder(folder, config, made(config), files, torch.float32)
+    texts = tuple(made(TextEncoder, text) for text in config.text)
+    networks = Networks(texts, made(Autoencoder, config.vae), made(UNet, config.unet))
+    write_folder(folder, config, networks, files, torch.float32)
     xl = len(config.text) == 2
     pipe = (StableDiffusionXLPipeline if xl else StableDiffusionPipeline).from_pretrained(folder, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
