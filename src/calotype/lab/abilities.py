@@ -30,7 +30,7 @@ from calotype.lab.trend import Trend, trend
 from calotype.recipe import Recipe
 
 STRENGTHS = (0.3, 0.6, 0.9)
-WEIGHTS = (0.5, 0.75, 1.0, 1.25, 1.5)
+WEIGHTS = (0.5, 1.0, 1.5)
 _GRID, _MARGIN, _SMALLEST = 8, 8, 64
 """Masks cover whole cells of the latent: the thing's box with a margin, and at least a square of so many pixels."""
 
