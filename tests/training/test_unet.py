@@ -57,6 +57,7 @@ def task(config: ModelConfig, words: Tokenizer, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(latents, "PART", 4)
     monkeypatch.setattr(unet, "EVALUATED", 3)
     monkeypatch.setattr(unet, "SHOWN", 2)
+    monkeypatch.setattr(unet, "WHITENED", 20)
     network = UNet(config.unet)
     network.init_weights()
     model = Model(config, (words,), (TextEncoder(config.text[0]),), network, Autoencoder(config.vae))
@@ -92,7 +93,7 @@ def test_the_cache_grows_and_is_not_made_twice(
 
 def context_of(task: UNetTask, text: str) -> torch.Tensor:
     with torch.no_grad():
-        return task.text(task.tokenizer.encode(text)).context
+        return task.whitening(task.text(task.tokenizer.encode(text)).context)
 
 
 def distance(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -1,6 +1,7 @@
 """The U-Net's task: latents of scenes under noise, and their captions (arXiv 2112.10752)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,9 +31,12 @@ from calotype.training.loop import Batch, half_precision
 from calotype.training.run import Phase, Run
 from calotype.training.sheets import grid
 from calotype.training.tokenizer import learned
+from calotype.training.whitening import Whitening
 
 DROPOUT = 0.1
 """How often the caption is left empty, for classifier-free guidance (arXiv 2207.12598)."""
+WHITENED = 400
+"""The captions by which the contexts' variances are measured."""
 BELL_MEAN = -0.3
 """The logit of the median of bell-shaped times: a little before the middle."""
 LEVELS = (100, 300, 500, 700, 900)
@@ -45,15 +49,18 @@ class UNetTask:
 
     def __init__(self, model: Model, bank: SpriteBank, phases: Sequence[Phase], compiled: bool = False) -> None:
         config, vae = model.config, model.vae
-        # The layout that the convolutions of CPUs and GPUs alike are fastest in.
-        nn.utils.convert_conv2d_weight_memory_format(model.unet, torch.channels_last)
         self.module = model.unet.train().requires_grad_(True)
+        # The layout that the convolutions of CPUs and GPUs alike are fastest in.
+        nn.utils.convert_conv2d_weight_memory_format(self.module, torch.channels_last)
         self.network = torch.compile(self.module) if compiled else self.module
         self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
         self.text = model.text_encoders[0].eval().requires_grad_(False)
         self.size = config.vae.sample_size
         most = {size: max(p.scenes for p in phases if p.size == size) for size in {phase.size for phase in phases}}
         self.cache = {size: latents.cached(vae, World(bank, size), count) for size, count in most.items()}
+        some = World(bank, self.size)
+        self.whitening = Whitening.of(self._read([caption(some.spec(seed)) for seed in range(WHITENED)]))
+        self.whitening.enter(self.module)
         self.contexts = {size: self._said(World(bank, size), count) for size, count in most.items()}
         self.silence = self._context([""])
         self.schedule = Schedule.of(config.schedule)
@@ -102,13 +109,14 @@ class UNetTask:
             Recipe(prompt=scene.caption, seed=seed, steps=20, cfg_scale=4, width=self.size, height=self.size)
             for seed, scene in enumerate(asked)
         ]
-        made = [pipeline.develop(self.model, recipe, pipeline.states(self.model, recipe)) for recipe in recipes]
+        model = replace(self.model, unet=self.product())
+        made = [pipeline.develop(model, recipe, pipeline.states(model, recipe)) for recipe in recipes]
         pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in made])).permute(0, 3, 1, 2)
         return grid([scenes.images(asked), pixels])
 
     def product(self) -> UNet:
-        """The U-Net itself."""
-        return self.module
+        """The U-Net as it reads contexts that nobody whitened."""
+        return self.whitening.left(self.module)
 
     def _errors(
         self, network: Callable[..., Tensor], x0: Tensor, t: Tensor, noise: Tensor, context: Tensor
@@ -128,13 +136,16 @@ class UNetTask:
             [self._context([caption(world.spec(seed)) for seed in part]) for part in track(parts, "reading captions")]
         )
 
-    @torch.no_grad()
     def _context(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
+        return self.whitening(self._read(texts)).bfloat16()
+
+    @torch.no_grad()
+    def _read(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
         device = next(self.text.parameters()).device
         tokens = torch.cat([self.tokenizer.encode(text) for text in texts])
         with half_precision(device):
             read: TextOutput = self.text(tokens.to(device))
-        return read.context.to("cpu", torch.bfloat16)
+        return read.context.float().cpu()
 
 
 def task(run: Run, device: torch.device) -> UNetTask:
