@@ -72,4 +72,4 @@ def _multiply(attention: Attention, matrix: Float[Tensor, "d d"]) -> None:
 
 def _add(attention: Attention, values: Float[Tensor, "c"]) -> None:
     """Add to what the attention says at every place, as if each value were greater by ``values``."""
-    attention.out.bias += (attention.out.weight.cpu().double() @ values).to(attention.out.bias)
+    attention.out.bias.add_((attention.out.weight.cpu().double() @ values).to(attention.out.bias))
