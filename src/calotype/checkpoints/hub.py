@@ -61,12 +61,10 @@ def pull(name: str, files: Sequence[str] = (), variant: str | None = None) -> Pa
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise CalotypeError(f"cannot fetch {name}: HF_HUB_OFFLINE forbids the network. Unset it to fetch.")
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HTTPError,  # type: ignore[attr-defined]  # of its HTTP client, which is another one from version to version
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    # Of its HTTP client, which is another one from version to version.
+    from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     try:
@@ -79,7 +77,7 @@ def pull(name: str, files: Sequence[str] = (), variant: str | None = None) -> Pa
         raise CalotypeError(f"the hub knows no {name}, or not for you: check the spelling, or set HF_TOKEN.") from error
     except HfHubHTTPError as error:
         raise CalotypeError(f"the hub refused {name}: {_first_line(error)}. Check the names of the files.") from error
-    except (OSError, HTTPError) as error:
+    except (OSError, TransportError) as error:
         raise CalotypeError(f"fetching {name} failed: {_first_line(error)}. Run it again to go on.") from error
     return paths[0].parents[wanted[0].count("/")]
 
