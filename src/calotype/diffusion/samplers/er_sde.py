@@ -37,7 +37,7 @@ def er_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> 
 
 
 def _scale(sigma: float | np.ndarray) -> np.ndarray:
-    """The noise scale function phi that the paper recommends (its equation 23, ER-SDE 4); phi = sigma is the ODE."""
+    """The authors' choice of the noise scale function phi; phi = sigma would be the ODE, sigma^2 the reverse SDE."""
     return np.asarray(sigma * (np.exp(sigma**0.3) + 10))
 
 

@@ -26,7 +26,7 @@ def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]
 
 
 def diffused(sigma: float, following: float, eta: float) -> float:
-    """Deviation of the noise that the SDE of strength eta adds between two levels (arXiv 2211.01095, section 3.4)."""
+    """Deviation of the noise that the SDE of strength eta adds between two levels (arXiv 2211.01095)."""
     return following * math.sqrt(1 - (following / sigma) ** (2 * eta))
 
 

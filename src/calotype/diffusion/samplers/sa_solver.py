@@ -44,9 +44,9 @@ def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise
 
 
 def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, latest: int) -> Tensor:
-    """Equations 14 and 17, without the noise: over interval `index` through predictions, the first of them at `latest`.
+    """Over interval `index`, without its noise, x0 on the polynomial through predictions, the first of them at `latest`.
 
-    On the way x0 is the polynomial through them; the noise shrinks as the SDE's does.
+    Their weights are those of arXiv 2309.05019, equations 15 and 18.
     """
     sigma, following = plan.intervals[index]
     end, speed = -math.log(following), 1 + _tau(plan, following, len(plan.times.sigmas) - 1) ** 2

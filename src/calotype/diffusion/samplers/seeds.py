@@ -11,7 +11,7 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 def seeds(
     places: tuple[float, ...], solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState
 ) -> SamplerState:
-    """Algorithms 3 and 4 of arXiv 2305.14267 with data prediction; a step to 0 is Euler's.
+    """SEEDS-2 and -3 of arXiv 2305.14267 with data prediction; a step to 0 is Euler's.
 
     The stages lie at `places`, shares of the step in log sigma. Each starts anew from x and is bent by what x0 has
     changed up to the stage before it; the noise it has gathered goes on to the next.
@@ -28,8 +28,8 @@ def seeds(
         path = towards(x0, state.x, shrink)
         if before > 0:
             path = path + (denoise(x, reached).x0 - x0) * (bend(solver, shrink) * place / before)
-        up, still = diffused(reached, level, eta), (level / reached) ** speed
-        gathered, drawn = lifted(gathered * still, up, plan, noise, state.draws + draws)
+        up, left = diffused(reached, level, eta), (level / reached) ** speed
+        gathered, drawn = lifted(gathered * left, up, plan, noise, state.draws + draws)
         x, reached, draws = path + gathered, level, draws + drawn
     return state.after(x, x0, draws)
 
