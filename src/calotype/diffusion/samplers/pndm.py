@@ -58,8 +58,8 @@ def ipndm_v(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) ->
     """iPNDM for unequal steps, as diff-sampler and ComfyUI compute it; a step to 0 is Euler's.
 
     Exact coefficients would make it LMS. Here those of the second difference of the slopes are exact for equal steps,
-    those of the third are not, and a constant slope stays as it is only where h1 / h2 = h2 / h3: on ladders whose levels
-    have an even ratio the order is 3, in general 2.
+    those of the third are not, and a constant slope is kept only where h1 / h2 = h2 / h3: on ladders whose levels have
+    an even ratio the order is 3, in general 2.
     """
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0

@@ -44,7 +44,7 @@ def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise
 
 
 def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, latest: int) -> Tensor:
-    """Over interval `index`, without its noise, x0 on the polynomial through predictions, the first of them at `latest`.
+    """Over interval `index` without its noise, x0 a polynomial through `outputs`, the first of them at `latest`.
 
     Their weights are those of arXiv 2309.05019, equations 15 and 18.
     """
