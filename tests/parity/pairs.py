@@ -13,12 +13,21 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from calotype.checkpoints.keys import Names, canonical, text_names, to_theirs, unet_names, vae_names
 from calotype.checkpoints.networks import blank
 from calotype.checkpoints.settings import write_model
-from calotype.configs import EMBEDDED, TextConfig, UNetConfig, VaeConfig
+from calotype.configs import EMBEDDED, OPENCLIP_BIGG, SDXL, ModelConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import Added, UNet
 from calotype.nn.vae import Autoencoder
 
 TOLERANCE = 1e-5
+REFINER = ModelConfig(
+    "sdxl-refiner", (OPENCLIP_BIGG,), SDXL.vae,
+    UNetConfig(
+        channels=(384, 768, 1536, 1536), transformer_depth=(0, 4, 4, 0), mid_depth=4, num_heads=(6, 12, 24, 24),
+        context_dim=1280, linear_projection=True, added_time_dim=256, added_dim=2560, sample_size=128,
+    ),
+    SDXL.schedule,
+)  # fmt: skip
+"""SDXL's refiner as it was published."""
 
 
 @torch.no_grad()

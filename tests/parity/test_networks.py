@@ -9,13 +9,14 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from calotype.checkpoints.keys import Names, canonical, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.settings import write_model
+from calotype.checkpoints.settings import text_encoders, write_model
 from calotype.configs import EMBEDDED, SD15, SD21, SDXL, ModelConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.nn.blocks import Downsample
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from parity.pairs import (
+    REFINER,
     TOLERANCE,
     distance,
     made,
@@ -137,7 +138,7 @@ def test_a_scaling_factor_in_the_autoencoder_shows() -> None:
 # The published sizes, which no test could compute: names and shapes.
 
 
-@pytest.mark.parametrize("model", [SD15, SD21, SDXL, EMBEDDED], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [SD15, SD21, SDXL, REFINER, EMBEDDED], ids=lambda model: model.name)
 def test_whole_presets_have_their_names_and_shapes(model: ModelConfig) -> None:
     files = write_model(model)
     with torch.device("meta"):
@@ -145,7 +146,7 @@ def test_whole_presets_have_their_names_and_shapes(model: ModelConfig) -> None:
             (UNet(model.unet), UNet2DConditionModel.from_config(files["unet"]), unet_names(model.unet)),
             (Autoencoder(model.vae), AutoencoderKL.from_config(files["vae"]), vae_names(model.vae)),
         ]
-        for config, part in zip(model.text, ("text_encoder", "text_encoder_2"), strict=False):
+        for config, part in zip(model.text, text_encoders(files["index"]), strict=True):
             kind = CLIPTextModel if config.projection_dim is None else CLIPTextModelWithProjection
             pairs.append((TextEncoder(config), kind(CLIPTextConfig(**files[part])), text_names(config)))
     for ours, theirs, names in pairs:
@@ -156,8 +157,12 @@ def test_whole_presets_have_their_names_and_shapes(model: ModelConfig) -> None:
 
 @pytest.mark.parametrize(
     ("model", "parameters"),
-    [(SD15, [859_520_964, 83_653_863, 123_060_480]), (SDXL, [2_567_463_684, 83_653_863, 123_060_480, 694_659_840])],
-    ids=["sd15", "sdxl"],
+    [
+        (SD15, [859_520_964, 83_653_863, 123_060_480]),
+        (SDXL, [2_567_463_684, 83_653_863, 123_060_480, 694_659_840]),
+        (REFINER, [2_259_526_660, 83_653_863, 694_659_840]),
+    ],
+    ids=["sd15", "sdxl", "refiner"],
 )
 def test_published_parameter_counts(model: ModelConfig, parameters: list[int]) -> None:
     with torch.device("meta"):
