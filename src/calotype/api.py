@@ -1,8 +1,10 @@
 """The front door: load a model, ask it for pictures."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from PIL import Image
@@ -39,7 +41,7 @@ class Studio(Model):
         With a ``state`` of such a run, what comes after it.
         """
         _check_words(self, recipe)
-        return pipeline.states(self, recipe, state)
+        return pipeline.states(self.with_refiner(recipe), recipe, state)
 
     def preview(self, state: RunState) -> Image.Image:
         """What the latent of a state shows, about: in a millisecond instead of a decoding."""
@@ -47,7 +49,23 @@ class Studio(Model):
 
     def develop(self, recipe: Recipe, states: Iterable[RunState]) -> Picture:
         """The picture at the end of the ``states`` of ``recipe``."""
-        return pipeline.develop(self, recipe, states)
+        return pipeline.develop(self.with_refiner(recipe), recipe, states)
+
+    def with_refiner(self, recipe: Recipe) -> Self:
+        """This model with the refiner that ``recipe`` names, if any; each is loaded once. Raises CalotypeError."""
+        name = recipe.refiner_checkpoint
+        if name is None:
+            return self
+        if name not in self._refined:
+            refiner = load(name, str(self.device), self.dtype)
+            if _latents(refiner) != _latents(self):
+                raise CalotypeError(f"{name} cannot refine what {self.config.name} begins: their latents differ.")
+            self._refined[name] = replace(self, refiner=refiner)
+        return self._refined[name]
+
+    @cached_property
+    def _refined(self) -> dict[str, Self]:
+        return {}
 
 
 def load(
@@ -95,6 +113,12 @@ def _check_words(model: Model, recipe: Recipe) -> None:
             )
         for text in prompt.texts():
             words.read(text, model.tokenizers[0])
+
+
+def _latents(model: Model) -> tuple[float, ...]:
+    """What two models must agree in for one to go on with the other's latents."""
+    vae = model.config.vae
+    return vae.latent_channels, vae.downscale, vae.scaling_factor, model.config.schedule.num_steps
 
 
 def _named(value: Any) -> Any:

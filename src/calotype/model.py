@@ -32,6 +32,7 @@ from calotype.text.tokenizer import Tokenizer
 
 WORDS = "vocabulary.json"
 """The file beside model_index.json that lists, as JSON, the words a model of a small world was trained on."""
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ class Model:
     scheduler: str = ""
     words: frozenset[str] = frozenset()
     """The words it was trained on, in lower case; empty when they are not known."""
+    refiner: "Model | None" = None
+    """A model of the same latents that takes over at low noise, where a recipe asks for it."""
 
     @classmethod
     def read(
@@ -175,14 +178,21 @@ class Model:
         """The autoencoder as it computes: SDXL's overflows in float16."""
         return deepcopy(self.vae).float() if self.dtype == torch.float16 else self.vae
 
+    def sizes(self, original: Size, corner: Size = (0, 0), target: Size | None = None, score: float = 6.0) -> Tensor:
+        """What SDXL is told beside the words (arXiv 2307.01952, 2.2): sizes and a crop's corner, height first.
+
+        ``target`` is ``original`` unless it is given. The refiner is told how well-liked the picture is, from 0 to 10,
+        in place of it.
+        """
+        rest = (target or original) if len(self.text_encoders) == 2 else (score,)
+        return torch.tensor([[*original, *corner, *rest]], dtype=torch.float32, device=self.device)
+
     def _added(self, x: Tensor, conditions: Sequence[Conditions]) -> Added | None:
         if self.config.unet.added_dim is None:
             return None
         height, width = (side * self.config.vae.downscale for side in x.shape[-2:])
-        # The refiner is told how well-liked the picture is, from 1 to 10, in place of a target size.
-        rest = [height, width] if len(self.text_encoders) == 2 else [6.0]
-        sizes = x.new_tensor([[height, width, 0, 0, *rest]]).expand(len(conditions), -1)
-        return Added(torch.cat([each.pooled for each in conditions]), sizes)
+        sizes = [self.sizes((height, width)) if each.sizes is None else each.sizes for each in conditions]
+        return Added(torch.cat([each.pooled for each in conditions]), torch.cat(sizes))
 
 
 def _read_words(path: Path) -> frozenset[str]:

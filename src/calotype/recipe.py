@@ -40,6 +40,7 @@ def _unlimited(value: Any) -> Any:
 Side = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(ge=0, le=100)]
+Length = Annotated[int, Field(ge=0, le=65536)]
 Border = Annotated[int, Field(ge=0, le=4096)]
 Seed = Annotated[int, BeforeValidator(_drawn), Field(ge=0, le=MAX_SEED)]
 
@@ -193,6 +194,26 @@ class Recipe(_Value):
         (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
     )
 
+    # What SDXL is told beside the words (arXiv 2307.01952, 2.2).
+    original_width: Length | None = Field(
+        None, description="pixels, up to 65536: how wide the photograph was, for SDXL; without it, the picture's width"
+    )
+    original_height: Length | None = Field(None, description="pixels, up to 65536; without it, the picture's height")
+    crop_left: Length = Field(0, description="pixels, up to 65536: how much was cut off at the photograph's left")
+    crop_top: Length = Field(0, description="pixels, up to 65536: how much was cut off at the photograph's top")
+    target_width: Length | None = Field(
+        None, description="pixels, up to 65536: the size SDXL is to work for; without it, the picture's width"
+    )
+    target_height: Length | None = Field(None, description="pixels, up to 65536; without it, the picture's height")
+    aesthetic_score: float = Field(6.0, ge=0, le=10, description="a number from 0 to 10, for SDXL's refiner")
+    negative_aesthetic_score: float = Field(2.5, ge=0, le=10, description="the negative prompt's, from 0 to 10")
+
+    # A second model for the last steps.
+    refiner_checkpoint: str | None = Field(None, description="a model that takes over at low noise: SDXL's refiner")
+    refiner_switch_at: Share | None = Field(
+        None, description="a number from 0 to 1: the share of the noise levels before the refiner's; without it, 0.8"
+    )
+
     # A second pass at a larger size.
     hr_scale: float = Field(1.0, ge=1, le=8, description="a number from 1, which is no second pass, to 8")
     hr_upscaler: str = Field(
@@ -237,6 +258,8 @@ class Record(_Value):
     model: str
     model_hash: str
     """sha256 of the model's files, in hex."""
+    refiner_hash: str = ""
+    """That of the refiner's files, if there is one."""
     dtype: str
     device: str
     threads: int

@@ -26,6 +26,10 @@ GROUPS = {
     "Guidance": (
         "cfg_scale", "cfg_rescale", "cfg_start", "cfg_end", "cfg_points", "mimic_scale", "threshold_percentile",
     ),
+    "SDXL": (
+        "refiner_checkpoint", "refiner_switch_at", "original_width", "original_height", "crop_left", "crop_top",
+        "target_width", "target_height", "aesthetic_score", "negative_aesthetic_score",
+    ),
     "The picture to begin with": (
         "denoising_strength", "strength_convention", "resize_mode", "image_cfg_scale",
     ),
@@ -39,6 +43,8 @@ GROUPS = {
     ),
 }  # fmt: skip
 """Fields of `Recipe` by the heading that they stand under in a command's help."""
+_SHORT = {"refiner_checkpoint": "refiner"}
+"""What the option of a field is called where it is not the field's name."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ def _field_option(group: str, name: str) -> inspect.Parameter:
     if isinstance(default, tuple):
         default, kind = None, str | None
     flags = [f"--{name.replace('_', '-')}"] if default is False else []  # without one that says what is so anyway
+    flags += [f"--{_SHORT[name]}"] if name in _SHORT else []
     shown = default is not None and default is not False
     option = typer.Option(*flags, help=field.description, rich_help_panel=group, show_default=shown)
     return _parameter(name, kind, option, default)

@@ -15,6 +15,7 @@ from calotype.cli.making import make
     "Sampling",
     "The sampler's own choices",
     "Guidance",
+    "SDXL",
     "Beyond the training resolution",
 )
 def img2img(

@@ -17,6 +17,7 @@ from calotype.errors import CalotypeError
     "Sampling",
     "The sampler's own choices",
     "Guidance",
+    "SDXL",
     "Beyond the training resolution",
 )
 def inpaint(

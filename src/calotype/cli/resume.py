@@ -28,7 +28,7 @@ def resume(
     recipe = run.record.recipe
     (path,) = output.paths(out or Path(run.output), [recipe.seed])
     studio = runs.studio_of(run.record, model or (Path(run.model) if run.model else None), threads)
-    for line in run.check(studio):
+    for line in run.check(studio.with_refiner(recipe)):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))
     with runs.shown(recipe.steps - run.state.index) as watched:

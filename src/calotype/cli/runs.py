@@ -43,7 +43,7 @@ def kept(
 
     for count, state in enumerate(states, 1):
         if every and count % every == 0:
-            save_run(place(picture), studio, recipe, state, picture)
+            save_run(place(picture), studio.with_refiner(recipe), recipe, state, picture)
         yield state
 
 

@@ -9,7 +9,7 @@ from calotype.cli.making import make
 from calotype.errors import CalotypeError
 
 
-@asking("Words", "Sampling", "The sampler's own choices", "Guidance", "Beyond the training resolution")
+@asking("Words", "Sampling", "The sampler's own choices", "Guidance", "SDXL", "Beyond the training resolution")
 def txt2img(prompt: Annotated[str, typer.Argument(help="What the pictures show.")], ask: Ask) -> None:
     """Make pictures from words.
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 from calotype.diffusion.samplers import SAMPLERS
@@ -54,6 +55,8 @@ def parameters(record: Record) -> str:
         "ENSD": _unless(0, recipe.eta_noise_seed_delta),
         "Init image hash": record.inputs.get("init_image", "")[:32] or None,
         "RNG": _RNG[recipe.rng],
+        "Refiner": _short_title(recipe.refiner_checkpoint, record.refiner_hash),
+        "Refiner switch at": recipe.refiner_switch_at if recipe.refiner_checkpoint else None,
         **_extras(recipe),
         "Version": f"calotype {record.versions.get('calotype', '')}".strip(),
     }
@@ -186,6 +189,10 @@ def _extras(recipe: Recipe) -> dict[str, str | float | None]:
         "Emphasis": _unless("Original", recipe.emphasis),
         "CFG Rescale": _unless(0, recipe.cfg_rescale),
     }
+
+
+def _short_title(checkpoint: str | None, sha256: str) -> str | None:
+    return checkpoint and f"{Path(checkpoint).stem} [{sha256[:10]}]"
 
 
 def _unless(usual: Any, value: Any) -> Any:

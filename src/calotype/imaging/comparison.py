@@ -11,6 +11,7 @@ from calotype.recipe import Record
 
 _SAID = {
     "model_hash": "another model file",
+    "refiner_hash": "another refiner",
     "dtype": "another number format",
     "device": "another device",
     "torch": "another torch",

@@ -8,6 +8,8 @@ from calotype.recipe import AUTOMATIC, SAMPLER, Recipe
 
 _STRENGTH = 0.75
 """A1111's default for a picture that is changed; a model made for editing begins with noise alone."""
+_SWITCH = 0.8
+"""A1111's default for when the refiner takes over."""
 
 
 def settle(model: Model, recipe: Recipe) -> Recipe:
@@ -25,9 +27,12 @@ def settle(model: Model, recipe: Recipe) -> Recipe:
             strength = 1.0 if model.edits else _STRENGTH
         if not (recipe.mask and recipe.inpaint_area == "only masked"):
             width, height = natural_size(recipe, read_picture(recipe.init_image))
+    switch = recipe.refiner_switch_at
+    if recipe.refiner_checkpoint is not None and switch is None:
+        switch = _SWITCH
     return recipe.but(
         sampler=sampler, scheduler=scheduler, width=recipe.width or width, height=recipe.height or height,
-        denoising_strength=strength,
+        denoising_strength=strength, refiner_switch_at=switch,
     )  # fmt: skip
 
 

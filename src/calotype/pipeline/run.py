@@ -4,7 +4,7 @@ import hashlib
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from calotype.diffusion import driver
 from calotype.diffusion.driver import DenoiserAt, Moment
 from calotype.diffusion.guidance import guided
+from calotype.diffusion.handover import handing_over
 from calotype.diffusion.ladder import ladder
 from calotype.diffusion.samplers import SAMPLERS, Denoiser, SamplerState
 from calotype.errors import CalotypeError
@@ -107,8 +108,20 @@ def _sampled(
     part, model = scene.part, scene.model
     chosen = {name: getattr(part, name) for name in SAMPLER_OPTIONS}
     options = {name: value for name, value in chosen.items() if value is not None}
-    denoiser_at = _denoiser_at(scene, passed)
+    denoiser_at = _experts_at(scene, passed)
     return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **options)
+
+
+def _experts_at(scene: Scene, passed: int) -> DenoiserAt:
+    """The model's denoiser, and from a noise level on the refiner's, where the recipe asks for one."""
+    alone, part = _denoiser_at(scene, passed), scene.part
+    if part.refiner_checkpoint is None:
+        return alone
+    refiner, schedule = scene.model.refiner, scene.model.schedule
+    assert refiner is not None and part.refiner_switch_at is not None, "the recipe is settled, its refiner is loaded"
+    below = round(len(schedule.sigmas) * (1 - part.refiner_switch_at))
+    refined = _denoiser_at(replace(scene, model=refiner), passed)
+    return handing_over(alone, refined, lambda sigma: round(float(schedule.t(sigma))) < below)
 
 
 def _denoiser_at(scene: Scene, passed: int) -> DenoiserAt:
@@ -120,7 +133,7 @@ def _denoiser_at(scene: Scene, passed: int) -> DenoiserAt:
     def denoiser_at(moment: Moment) -> Denoiser:
         positive, negative = asked(moment)
         shown = [(scene.shown(condition), weight) for condition, weight in positive]
-        without = scene.shown(negative)
+        without = scene.shown(negative, negative=True)
         return scene.behind(guided(predict, shown, without, guide(moment)), predict, without)
 
     return denoiser_at
@@ -158,6 +171,7 @@ def record(model: Model, recipe: Recipe, state: RunState) -> Record:
         recipe=recipe,
         model=model.config.name,
         model_hash=model.hash,
+        refiner_hash=model.refiner.hash if model.refiner else "",
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
         threads=torch.get_num_threads(),

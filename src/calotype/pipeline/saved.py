@@ -38,7 +38,7 @@ class SavedRun:
     def check(self, model: Model) -> list[str]:
         """What is different here and may change the rest's last bits, as lines for a person.
 
-        Raises CalotypeError for another model, or another picture to begin with: the rest would belong to neither.
+        Raises CalotypeError for another model, refiner or picture to begin with: the rest would belong to none.
         """
         now = record(model, self.record.recipe, self.state)
         if now.model_hash != self.record.model_hash:
@@ -46,6 +46,8 @@ class SavedRun:
                 f"the run was begun with another model: {self.record.model}, sha256 {self.record.model_hash[:10]}, "
                 f"not {now.model_hash[:10]}. Give that one with --model."
             )
+        if now.refiner_hash != self.record.refiner_hash:
+            raise CalotypeError(f"the run was begun with another refiner, sha256 {self.record.refiner_hash[:10]}.")
         changed = [name for name in self.record.inputs if now.inputs.get(name) != self.record.inputs[name]]
         if changed:
             raise CalotypeError(f"the {changed[0]} of the run has other pixels by now: put the earlier one back.")

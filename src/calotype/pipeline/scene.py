@@ -100,9 +100,9 @@ class Scene:
         """The first draw of noise added."""
         return latent + self.noise.normal(0) * sigma if sigma else latent
 
-    def shown(self, condition: Conditions) -> Conditions:
-        """The condition of a U-Net that also sees the picture, or what the mask leaves of it."""
-        return replace(condition, channels=self._channels)
+    def shown(self, condition: Conditions, negative: bool = False) -> Conditions:
+        """The condition of a U-Net that also sees the picture, or what the mask leaves of it, or is told sizes."""
+        return replace(condition, channels=self._channels, sizes=self._sizes(negative))
 
     def predict(self) -> Predict[Conditions]:
         """The model's prediction, asked tile by tile where the recipe says so."""
@@ -162,6 +162,18 @@ class Scene:
         left = self._encode(to_pixels(picture) * (to_pixels(hole) < 0))  # 0, a middle grey, stands for the unknown
         small = hole.resize(self._latent_shape[:1:-1], Image.Resampling.NEAREST)
         return torch.cat([to_pixels(small).to(left) / 2 + 0.5, left], dim=1)
+
+    def _sizes(self, negative: bool) -> Float[Tensor, "1 s"] | None:
+        if self.model.config.unet.added_dim is None:
+            return None
+        part = self.part
+        width, height = (min(side, part.tile_size or side) for side in self.size)
+        original, target = (
+            (height if high is None else high, width if wide is None else wide)
+            for wide, high in ((part.original_width, part.original_height), (part.target_width, part.target_height))
+        )
+        score = part.negative_aesthetic_score if negative else part.aesthetic_score
+        return self.model.sizes(original, (part.crop_top, part.crop_left), target, score)
 
     @property
     def _blends(self) -> bool:
