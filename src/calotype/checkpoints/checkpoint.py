@@ -9,6 +9,7 @@ from calotype.checkpoints.keys import Names
 from calotype.checkpoints.shapes import resized
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig, Parameterization
+from calotype.errors import CalotypeError
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,8 @@ class Checkpoint:
         if self.undecided and parameterization is not None:
             config = resized(config)
         return replace(self, config=config, undecided=self.undecided and parameterization is None)
+
+
+def mixed_up(path: Path, why: str) -> CalotypeError:
+    """The error for a model whose parts are whole, but do not belong together."""
+    return CalotypeError(f"{path} is mixed up: {why}. Put the parts of one model there.")

@@ -13,7 +13,14 @@ from safetensors import SafetensorError
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
 from calotype.checkpoints.keys import Names, regular, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.settings import read_model, read_sampler, text_encoders, tokenizer_settings, write_model
+from calotype.checkpoints.settings import (
+    check_pipeline,
+    read_model,
+    read_sampler,
+    text_encoders,
+    tokenizer_settings,
+    write_model,
+)
 from calotype.checkpoints.sniff import open_file, purpose
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig
@@ -44,11 +51,12 @@ def read_folder(path: Path) -> Checkpoint:
     path = Path(path)
     if not (path / _INDEX).is_file():
         raise CalotypeError(f"{path} is not a model folder: it has no {_INDEX}. Give the folder that holds that file.")
-    index = _read_json(path / _INDEX)
+    name, index = path.absolute().name, _read_json(path / _INDEX)
+    check_pipeline(index, name)
     encoders = text_encoders(index)
     needed = ["index", *encoders, "vae", "unet", "scheduler"]
     files = {component: _read_json(path / _SETTINGS[component]) for component in needed}
-    config = read_model(files, name=path.absolute().name)
+    config = read_model(files, name)
     purpose(config)
     sampler, scheduler = read_sampler(files["scheduler"])
     return Checkpoint(

@@ -51,6 +51,18 @@ _SCHEDULE_FIXED: Mapping[str, Sequence[Any]] = {
 }
 
 
+def check_pipeline(index: Settings, name: str) -> None:
+    """Raise CalotypeError if a model_index.json is of a model that is no Stable Diffusion, or of none."""
+    pipeline = index.get("_class_name")
+    if pipeline is not None and pipeline not in _PIPELINES:
+        raise CalotypeError(
+            f"{name} is a {str(pipeline).removesuffix('Pipeline')}, which Calotype does not run: "
+            "use a model of the SD 1.x, 2.x or SDXL families."
+        )
+    if not text_encoders(index):
+        raise CalotypeError(f"{name} names no text encoder in its model_index.json. Fetch the model again.")
+
+
 def text_encoders(index: Settings) -> list[str]:
     """The components of a model_index.json that are text encoders: SDXL's refiner has the second one only."""
     return [name for name in ("text_encoder", "text_encoder_2") if (index.get(name) or [None])[0] is not None]
@@ -60,17 +72,9 @@ def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
     """The model that a folder's json files describe; ``files`` maps components to what their file says.
 
     Components: ``index`` (model_index.json), text_encoder, text_encoder_2, vae, unet, scheduler. Raises CalotypeError
-    for a model that is not a Stable Diffusion, or lacks a setting.
+    for networks of a kind that is not ours, or without a setting.
     """
-    pipeline = files["index"].get("_class_name")
-    if pipeline is not None and pipeline not in _PIPELINES:
-        raise CalotypeError(
-            f"{name} is a {str(pipeline).removesuffix('Pipeline')}, which Calotype does not run: "
-            "use a model of the SD 1.x, 2.x or SDXL families."
-        )
     encoders = text_encoders(files["index"])
-    if not encoders:
-        raise CalotypeError(f"{name} names no text encoder in its model_index.json. Fetch the model again.")
     xl = "text_encoder_2" in encoders
     try:
         return ModelConfig(

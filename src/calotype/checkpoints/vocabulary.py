@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from calotype.checkpoints.checkpoint import Checkpoint
+from calotype.checkpoints.checkpoint import Checkpoint, mixed_up
 from calotype.checkpoints.hub import hub_cache
 from calotype.checkpoints.settings import padding
 from calotype.errors import CalotypeError
@@ -22,13 +22,19 @@ _PACKAGED = {"open_clip": "bpe_simple_vocab_16e6.txt.gz", "clip": "bpe_simple_vo
 
 def read_tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, ...]:
     """A tokenizer for each text encoder: the checkpoint's own, else CLIP's. Raises CalotypeError if there is none."""
-    lengths = [text.max_positions for text in checkpoint.config.text]
+    texts = checkpoint.config.text
     if checkpoint.tokenizers:
-        return tuple(
-            Tokenizer.read(folder, length) for folder, length in zip(checkpoint.tokenizers, lengths, strict=True)
+        found = tuple(
+            Tokenizer.read(folder, text.max_positions)
+            for folder, text in zip(checkpoint.tokenizers, texts, strict=True)
         )
+        for tokenizer, text in zip(found, texts, strict=True):
+            if tokenizer.end >= text.vocab_size:
+                why = f"its tokenizer has {tokenizer.end + 1} tokens, but its text encoder knows {text.vocab_size}"
+                raise mixed_up(checkpoint.path, why)
+        return found
     vocab, merges = clip_vocabulary()
-    return tuple(Tokenizer.of(vocab, merges, padding(text), text.max_positions) for text in checkpoint.config.text)
+    return tuple(Tokenizer.of(vocab, merges, padding(text), text.max_positions) for text in texts)
 
 
 def tokenizer_files(checkpoint: Checkpoint) -> dict[str, str]:
