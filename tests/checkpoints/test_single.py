@@ -1,4 +1,5 @@
 import json
+import os
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from calotype.checkpoints import ldm
 from calotype.checkpoints.convert import irregular, write_single
 from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.info import describe
 from calotype.checkpoints.keys import to_theirs
 from calotype.checkpoints.networks import Networks, blank, load_network, load_networks, predicts_v, settled
 from calotype.checkpoints.opening import open_checkpoint
@@ -110,6 +112,33 @@ def test_whole_sizes() -> None:
             }
             found = derive(shapes)
             assert all(value == getattr(found, key) for key, value in vars(given).items() if key not in own)
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts what is read as Linux does")
+def test_a_file_of_7_gb_is_described_by_its_header(tmp_path: Path) -> None:
+    kinds = [*((TextEncoder, text) for text in SDXL.text), (Autoencoder, SDXL.vae), (UNet, SDXL.unet)]
+    tensors = {
+        to_theirs(key, names): tensor
+        for (kind, config), names in zip(kinds, ldm.model_names(SDXL), strict=True)
+        for key, tensor in blank(kind, config).state_dict().items()
+    }
+    header, end = {}, 0
+    for key, tensor in irregular(tensors).items():
+        places, end = [end, end + 2 * tensor.numel()], end + 2 * tensor.numel()
+        header[key] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": places}
+    text = json.dumps(header).encode()
+    path = tmp_path / "xl.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(path, 8 + len(text) + end)  # a hole, which takes no room
+
+    def read_so_far() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    before = read_so_far()
+    about = describe(path)
+    assert read_so_far() - before < 3 * len(text)
+    assert end > 6.9e9
+    assert (about.family, about.networks["unet"].parameters) == ("SDXL", 2_567_463_684)
 
 
 def test_running_averages_are_a_choice(single: Any, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """SD 1.5 at its whole size, every parameter random: our folder and our single file, opened by diffusers and by us."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -82,6 +84,13 @@ def test_both_layouts_hold_the_same_numbers_for_diffusers_and_for_us(files: File
         found = {spelled: theirs.state_dict()[key] for key, spelled in canonical(theirs.state_dict()).items()}
         assert all(torch.equal(found[to_theirs(key, names)], tensor) for key, tensor in part.state_dict().items())
         assert len(found) == len(part.state_dict())
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="counts private memory as Linux does")
+def test_loading_takes_little_more_memory_than_the_weights(files: Files) -> None:
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "load.py"
+    measured = subprocess.check_output([sys.executable, benchmark, "--measure", "calotype", files.single])
+    assert 0.9 < json.loads(measured)["memory"] <= 1.1
 
 
 @torch.no_grad()
