@@ -16,6 +16,7 @@ from calotype.text.mistakes import mistakes
         ("a | b", [2]),
         ("a (cat:12)", [7]),
         ("a (cat:1.2.3)", [7]),
+        ("a (cat: 12 )", [8]),
         ("wide, 16:9", [8]),
         ("a cat, embedding:red", [7]),
         ("(embedding:red.pt:1.2)", [1]),

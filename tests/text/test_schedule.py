@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from calotype.text.schedule import schedule, text_at
@@ -31,6 +35,33 @@ FACTS = {
 @pytest.mark.parametrize("text", FACTS)
 def test_a_prompt_over_ten_steps(text: str) -> None:
     assert list(schedule(text, 10)) == FACTS[text]
+
+
+# A1111's grammar has several readings of these, and takes another one from start to start of the program.
+AMBIGUOUS = {
+    "c d[a:b:3])": [(3, "c da)"), (10, "c db)")],
+    "[a:b:3]]:": [(3, "a]:"), (10, "b]:")],
+    "b[a:b:3](:3]": [(3, "ba(:3]"), (10, "bb(:3]")],
+    "([a:b:3] [c::0.3](]": [(3, "(a c(]"), (10, "(b (]")],
+    ":3](a:1.1)[a:b:3]:.5]": [(3, ":3](a:1.1)a:.5]"), (10, ":3](a:1.1)b:.5]")],
+    "[x|y]3[a:b:3])": [(step, f"{'xy'[(step - 1) % 2]}3{'a' if step <= 3 else 'b'})") for step in range(1, 11)],
+}
+
+
+@pytest.mark.parametrize("text", AMBIGUOUS)
+def test_what_is_whole_counts_beside_what_is_unbalanced(text: str) -> None:
+    assert list(schedule(text, 10)) == AMBIGUOUS[text]
+
+
+def test_the_reading_is_the_same_in_every_process() -> None:
+    code = f"from calotype.text.schedule import schedule; print([schedule(text, 10) for text in {[*AMBIGUOUS]}])"
+    read = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ Weighted = tuple[str, float]
 Section = list[Weighted]
 """What stands between two BREAKs."""
 
-_MARK = re.compile(r"\\[()\[\]\\]|\\|[()\[\]]|:[+-]?[.\d]+\)|[^\\()\[\]:]+|:")
+_MARK = re.compile(r"\\[()\[\]\\]|\\|[()\[\]]|:\s*[+-]?[.\d]+\s*\)|[^\\()\[\]:]+|:")
 _BREAK = re.compile(r"\s*\bBREAK\b\s*")
 _CLOSING = {")": "(", "]": "["}
 _FACTOR = {"(": 1.1, "[": 1 / 1.1}

@@ -4,7 +4,7 @@ import re
 
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*")
-_EXACT = re.compile(r":\s*([-+]?[.\d]+)\)")
+_EXACT = re.compile(r":\s*([-+]?[.\d]+)\s*\)")
 _TRAILING = re.compile(r":\s*[-+]?(\d+\.?|\d*\.\d+)\s*$")
 _EMBEDDING = re.compile(r"\bembedding:[^\s,()\[\]:]")
 _TOO_MUCH = 2.0
