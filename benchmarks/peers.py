@@ -145,7 +145,7 @@ def prepare(path: Path, config: ModelConfig, examples: Inputs) -> None:
         import openvino as ov
 
         for part, function in diffusers(path, torch.float32).items():
-            model = ov.convert_model(function, example_input=examples[part])
+            model = ov.convert_model(function, example_input=inputs(config, 128)[part])
             model.reshape({port: list(x.shape) for port, x in zip(model.inputs, examples[part], strict=True)})
             ov.save_model(model, path / "openvino" / f"{part}.xml", compress_to_fp16=True)
 
