@@ -1,8 +1,11 @@
 """In bands, an autoencoder says what it says at once, whatever the size and however the bands fall."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from calotype.configs import EMBEDDED, VaeConfig
 from calotype.nn import bands, vae
@@ -63,6 +66,30 @@ def test_bands_begin_where_the_whole_would_need_too_much(network: Autoencoder, m
     assert calls == [(1, 4, 8, 9), (1, 3, 72, 64)]
     with torch.enable_grad():
         assert network.decode(torch.zeros(1, 4, 9, 9)).requires_grad
+
+
+class Largest(TorchDispatchMode):
+    """Watches how many numbers the largest tensor has that comes into being."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.numbers = max(self.numbers, result.untyped_storage().nbytes() // result.element_size())
+        return result
+
+
+@torch.no_grad()
+def test_one_map_of_the_finest_level_is_the_largest(network: Autoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands, "BAND", 4)
+    finest, second = network.config.channels[:2]
+    latents, pixels = torch.randn(1, 4, 12, 10), 96 * 80
+    for limit, largest in ((2**40, second * pixels), (0, finest * pixels)):
+        monkeypatch.setattr(vae, "WHOLE", limit)
+        with Largest() as watched:
+            network.decode(latents)
+        assert watched.numbers == largest
 
 
 @torch.no_grad()
