@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from calotype.api import load
 from calotype.checkpoints.convert import convert, write_single
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.opening import open_checkpoint
@@ -61,6 +62,18 @@ def test_single_files_that_are_mixed_up(tmp_path: Path, families: Any, make: Any
     with told("is mixed up: its U-Net reads text that is 96 wide"):
         write_single(tmp_path / "x", wide, make(wide))
         open_checkpoint(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("sd2-depth", r"draws from depth maps \(depth2img\)"), ("sd1-pix2pix", "edits pictures: give it one")],
+)
+def test_models_that_need_more_than_words(
+    tmp_path: Path, families: Any, make: Any, vocabulary: dict[str, str], name: str, message: str
+) -> None:
+    write_folder(tmp_path / name, families[name], make(families[name]), vocabulary)
+    with told(f"the model {name} {message}"):
+        load(tmp_path / name).generate("a cat", steps=1, width=16, height=16)
 
 
 @contextmanager

@@ -155,7 +155,10 @@ class Scene:
                 raise CalotypeError(f"the model {self.model.config.name} edits pictures: give it one with init_image.")
             return self.known / self.model.config.vae.scaling_factor  # arXiv 2211.09800's code leaves it out
         if extra != latents + 1:
-            raise CalotypeError(f"the model {self.model.config.name} takes {extra} channels of unknown meaning.")
+            raise CalotypeError(
+                f"the model {self.model.config.name} draws from depth maps (depth2img), which Calotype has none of: "
+                "choose another model."
+            )
         hole = self.canvas.mask if self.canvas and self.canvas.mask else Image.new("L", self.size, 255)
         hole = hole.point(lambda level: 255 if level > 127 else 0)
         picture = self.canvas.image if self.canvas else Image.new("RGB", self.size)
