@@ -52,6 +52,6 @@ def test_an_editing_model_wants_a_picture(tiny_folder: Path) -> None:
         _studio(tiny_folder, 8).generate("a", seed=1, steps=1)
 
 
-def test_channels_of_unknown_meaning_are_told(tiny_folder: Path) -> None:
-    with pytest.raises(CalotypeError, match="takes 3 channels of unknown meaning"):
-        _studio(tiny_folder, 7).generate("a", seed=1, steps=1)
+def test_a_model_for_depth_maps_is_told(tiny_folder: Path) -> None:
+    with pytest.raises(CalotypeError, match="draws from depth maps"):
+        _studio(tiny_folder, 5).generate("a", seed=1, steps=1)
