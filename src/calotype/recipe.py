@@ -231,7 +231,7 @@ class Recipe(_Value):
     )
     tile_overlap: int = Field(32, ge=0, le=1024, description="pixels that neighbouring tiles share")
     vae_tiling: bool = Field(
-        False, description="encode and decode in tiles, too: faster where pictures are large, but not the same"
+        False, description="encode and decode in tiles, too: in less memory than in bands, but not the same"
     )
 
     @model_validator(mode="after")
