@@ -76,8 +76,8 @@ def abilities(
 ) -> None:
     """Measure whether pictures keep to an input, an emphasis and a mask, by the judges of the embedded model's world.
 
-    Three trends with their intervals: likeness to the input against the denoising strength, presence of a thing
-    against its weight, and things painted into masks. Ctrl-C stops; the same command goes on with what is there.
+    Likeness to the input against the denoising strength and presence of a thing against its weight, as slopes with
+    their intervals; and things painted into masks. Ctrl-C stops; the same command goes on with what is there.
 
     Example: calotype study abilities --only emphasis --cases 20 -o abilities
     """

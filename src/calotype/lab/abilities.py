@@ -33,6 +33,8 @@ STRENGTHS = (0.3, 0.6, 0.9)
 WEIGHTS = (0.5, 1.0, 1.5)
 _GRID, _MARGIN, _SMALLEST = 8, 8, 64
 """Masks cover whole cells of the latent: the thing's box with a margin, and at least a square of so many pixels."""
+_POOL = 24
+"""Among how many scenes, at least, another one is looked for."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def image_to_image(bench: Bench) -> Trends:
     """
     asked = _cases(bench, "single")
     specs = [spec for _, spec in asked]
-    inputs = [render(bench.bank, _other(specs, index)) for index in range(len(specs))]
+    inputs = [render(bench.bank, other) for other in _others(bench, specs)]
     recipes = [
         _recipe(bench, prompt, index).but(init_image=_kept(inputs[index]), denoising_strength=strength)
         for index, (prompt, _) in enumerate(asked)
@@ -113,7 +115,7 @@ def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
     """The thing asked for in the mask, where another one stood, against the same prompts and seeds without a mask."""
     asked = _cases(bench, "single")
     specs = [spec for _, spec in asked]
-    others = [_other(specs, index) for index in range(len(specs))]
+    others = _others(bench, specs)
     masks = [mask_of(other.objects[0].box) for other in others]
     inputs = [
         render(bench.bank, replace(other, background=spec.background, rgb=spec.rgb))
@@ -162,15 +164,17 @@ def _cases(bench: Bench, category: Category) -> list[tuple[str, Spec]]:
     return prompts(bench.bank, category, "train", bench.cases)
 
 
-def _other(specs: Sequence[Spec], index: int) -> Spec:
-    """The next case's scene whose thing and background are others."""
-    own = specs[index]
-    following = [*specs[index + 1 :], *specs[:index]]
-    return next(
-        spec
-        for spec in following
-        if spec.objects[0].sprite != own.objects[0].sprite and spec.background != own.background
-    )
+def _others(bench: Bench, specs: Sequence[Spec]) -> list[Spec]:
+    """For each case the next scene whose thing and background are others."""
+    pool = [spec for _, spec in prompts(bench.bank, "single", "train", max(bench.cases, _POOL))]
+    return [
+        next(
+            other
+            for other in [*pool[index + 1 :], *pool[:index]]
+            if other.objects[0].sprite != spec.objects[0].sprite and other.background != spec.background
+        )
+        for index, spec in enumerate(specs)
+    ]
 
 
 def _recipe(bench: Bench, prompt: str, index: int) -> Recipe:
