@@ -250,10 +250,10 @@ def test_numbers_of_every_width(single: Any) -> None:
     tensors = {key: tensor.float() for key, tensor in load_file(path).items()}
     for dtype in (torch.float32, torch.bfloat16, torch.float8_e4m3fn, torch.float64):
         save_file({key: tensor.to(dtype) for key, tensor in tensors.items()}, path)
-        for target in (torch.float32, torch.bfloat16):
+        for target, layout in ((torch.float32, torch.contiguous_format), (torch.bfloat16, torch.channels_last)):
             stem = load_networks(open_checkpoint(path), target).unet.stem.weight
             assert torch.equal(stem, tensors[f"{UNET}input_blocks.0.0.weight"].to(dtype).to(target))
-            assert stem.is_contiguous()
+            assert stem.is_contiguous(memory_format=layout)
     save_file({key: tensor.long() for key, tensor in tensors.items()}, path)
     with pytest.raises(CalotypeError, match="has no numbers of ours for"):
         load_networks(open_checkpoint(path))
