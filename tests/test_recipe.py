@@ -59,6 +59,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sampler": 3}, "sampler is 3"),
     ({"vae_tiling": True}, "vae_tiling needs tiles"),
     ({"step": 3}, "unknown field 'step': did you mean steps"),
+    ({"qwerty": 3}, "unknown field 'qwerty': leave it out."),
+    ({"outpaint": "1,2,3"}, "outpaint.3 is missing: outpaint must be pixels to add at the left"),
+    ({"outpaint": "a,0,0,0"}, "outpaint.0 is 'a', but must be pixels to add at the left"),
+    ({"cfg_points": "0:7,x:2"}, "cfg_points.1.0 is 'x', but must be scales at shares of the steps"),
 ]
 
 

@@ -1,6 +1,7 @@
 """Runs on disk: any sampler, cut anywhere, goes on to the same bytes; what does not fit is refused."""
 
 import json
+import resource
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -110,6 +111,18 @@ def test_a_changed_number_is_noticed(saved: Path) -> None:
     saved.write_bytes(content)
     with pytest.raises(CalotypeError, match="not those it was saved with"):
         read_run(saved)
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(studio: Studio, tmp_path: Path) -> None:
+    state, limits = next(studio.states(RECIPE)), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(CalotypeError, match=r"cannot write .*a\.run\.safetensors: .*make room") as error:
+            save_run(tmp_path / "a.run.safetensors", studio, RECIPE, state, tmp_path / "a.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_version_is_refused(saved: Path) -> None:

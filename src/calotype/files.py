@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from safetensors import SafetensorError
+
 from calotype.errors import CalotypeError
 
 
@@ -34,10 +36,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise CalotypeError(
-            f"cannot write {path}: {error.strerror or error}. Choose another place or make room."
-        ) from error
+    except (OSError, SafetensorError) as error:  # the latter is what safetensors makes of a full disk
+        reason = getattr(error, "strerror", None) or error
+        raise CalotypeError(f"cannot write {path}: {reason}. Choose another place or make room.") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -284,11 +284,11 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
         )
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, model.model_fields)
-        return f"unknown field {name!r}: did you mean {' or '.join(near or model.model_fields)}?"
+        return f"unknown field {name!r}: " + (f"did you mean {' or '.join(near)}?" if near else "leave it out.")
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    if error["type"] == "missing":
-        return f"{name} is missing."
-    field = model.model_fields.get(name)
+    field = model.model_fields.get(str(error["loc"][0]))
     wanted = field.description if field else None
+    if error["type"] == "missing":
+        return f"{name} is missing: {error['loc'][0]} must be {wanted}." if field and wanted else f"{name} is missing."
     return f"{name} is {error['input']!r}, but must be {wanted or error['msg']}."

@@ -39,7 +39,7 @@ def test_a_folder_may_be_named_like_a_file(tmp_path: Path) -> None:
     assert list(paths(tmp_path / "odd.png", [7])) == [tmp_path / "odd.png" / "00000-7.png"]
 
 
-@pytest.mark.parametrize("name", ["file", "file/deeper", "file/apple.png", "apple.jpg"])
+@pytest.mark.parametrize("name", ["file", "file/deeper", "file/apple.png", "apple.jpg", "a" * 300 + ".png"])
 def test_places_where_nothing_can_be_written_are_refused_at_once(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CalotypeError, match="-o") as error:

@@ -70,6 +70,7 @@ def test_a_grid(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 BAD = {
     "no file": (["batch", "none.txt"], "cannot read the prompts"),
     "a broken line": (["batch", "broken.jsonl"], "broken.jsonl, line 2: "),
+    "no prompts": (["batch", "blank.txt"], "blank.txt holds no prompts"),
     "no object": (["batch", "list.jsonl"], "list.jsonl, line 1: not an object"),
     "an unknown field": (["batch", "field.csv"], "unknown field 'promt': did you mean prompt"),
     "too many fields": (["batch", "long.csv"], "long.csv, line 2: more or fewer fields"),
@@ -86,6 +87,7 @@ def test_bad_input_is_one_line_and_nothing_is_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("broken.jsonl").write_text('{"prompt": "a"}\n{"prompt": \n')
+    Path("blank.txt").write_text("\n \n")
     Path("list.jsonl").write_text("[1]\n")
     Path("field.csv").write_text("promt\na\n")
     Path("long.csv").write_text("prompt\na,b\n")

@@ -29,6 +29,8 @@ def batch(
     Example: calotype batch prompts.txt --seed 7 --steps 20 -o out/
     """
     rows = list(_rows(file))
+    if not rows:
+        raise CalotypeError(f"{file} holds no prompts: write one on each line.")
     asked = {"rows": rows, "matrix": matrix, "wildcards": str(wildcards) if wildcards else None}
 
     def recipes() -> list[Recipe]:

@@ -47,6 +47,6 @@ def _sizes(studio: "Studio", recipes: Iterable[Recipe]) -> Iterator[str]:
         if size not in told and not all(own / FAR < side < own * FAR for side in seen):
             told.add(size)
             yield (
-                f"the model was trained on {own}x{own} pixels: at {size[0]}x{size[1]} it may repeat things or lose "
+                f"the model was trained on {own}x{own} pixels: at {seen[0]}x{seen[1]} it may repeat things or lose "
                 "them; for larger pictures there are --hr-scale and --tile-size"
             )

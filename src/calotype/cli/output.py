@@ -31,7 +31,10 @@ def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
 def _is_file(output: Path) -> bool:
     if output.suffix.lower() in _OTHER_PICTURES:
         raise CalotypeError(f"cannot write {output}: pictures are PNG, to carry their record. Name a .png with -o.")
-    return output.suffix.lower() == ".png" and not output.is_dir()
+    try:
+        return output.suffix.lower() == ".png" and not output.is_dir()
+    except OSError as error:
+        raise CalotypeError(f"cannot write {output}: {error.strerror}. Choose another name with -o.") from error
 
 
 def _make_ready(folder: Path) -> None:
