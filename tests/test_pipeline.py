@@ -124,6 +124,11 @@ def test_other_errors_are_not_mistaken_for_it(studio: Studio, monkeypatch: pytes
         next(studio.states(RECIPE))
 
 
+def test_a_weight_that_overflows_makes_no_black_picture(studio: Studio) -> None:
+    with pytest.raises(CalotypeError, match="past all bounds"):
+        studio.generate(f"(a:{'9' * 47})", seed=1, steps=2)
+
+
 def test_to_image_rounds_and_clamps() -> None:
     pixels = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(1, 3, 1, 5)
     assert list(to_image(pixels).tobytes()[::3]) == [0, 0, 128, 255, 255]

@@ -88,8 +88,11 @@ def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
     scene = Scene(model, passes(recipe)[last.passage])
+    latent = _latent(scene, last)
+    if not latent.isfinite().all():
+        raise CalotypeError("the picture's numbers grew past all bounds: lower the prompt's weights, or cfg_scale.")
     with _memory_errors_told(recipe):
-        image = to_image(scene.decode(_latent(scene, last)))
+        image = to_image(scene.decode(latent))
     image = scene.canvas.finish(image) if scene.canvas else image
     return Picture.of(image, record(model, recipe, last).but(pixels=fingerprint(image)))
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from calotype.text.brackets import check_depth
+
 Weighted = tuple[str, float]
 """A piece of a prompt and its weight."""
 Section = list[Weighted]
@@ -70,6 +72,7 @@ def comfyui_sections(text: str) -> list[Section]:
     >>> comfyui_sections("a ((red:0.5) cat)")
     [[('a ', 1.0), ('red', 0.5), (' cat', 1.1)]]
     """
+    check_depth(text)
     pieces = _nested(text.replace("\\)", "\0").replace("\\(", "\1"), 1.0)
     return [[(piece.replace("\0", ")").replace("\1", "("), weight) for piece, weight in pieces] or [("", 1.0)]]
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from calotype.text.brackets import check_depth
+
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
@@ -29,13 +31,14 @@ def schedule(text: str, steps: int, passed: int | None = None) -> Schedule:
 
     ``when`` with a point is a share of the steps, without it a number of steps. In the second pass of a picture,
     which comes after ``passed`` steps, shares count from 1.0 and numbers from ``passed``. What cannot be parsed stays
-    as it is.
+    as it is. Raises CalotypeError when brackets nest too deeply.
 
     >>> schedule("a [b:c:.5]", 10)
     ((5, 'a b'), (10, 'a c'))
     """
     if "[" not in text:
         return ((steps, text),)
+    check_depth(text)
     tree = _parsed(text)
     if tree is None:
         return ((steps, text),)
