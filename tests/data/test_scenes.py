@@ -128,6 +128,18 @@ def test_shades_stay_with_their_anchor(name: str, rng: random.Random) -> None:
     assert nearest(shade(name, rng)) == name
 
 
+@given(st.integers(0, 10_000))
+def test_on_a_grid_things_begin_on_its_lines_and_come_in_few_sizes(seed: int) -> None:
+    spec = World(drawn_bank(), 128, grid=8).spec(seed)
+    for thing in spec.objects:
+        x0, y0, x1, y1 = thing.box
+        assert 0 <= x0 < x1 <= 128 + 1e-6
+        assert 0 <= y0 < y1 <= 128 + 1e-6
+        assert x0 % 8 == pytest.approx(0, abs=1e-6)
+        assert y0 % 8 == pytest.approx(0, abs=1e-6)
+        assert min(abs(thing.extent - size) for size in (32, 48, 64, 80, 96)) < 1e-6
+
+
 def test_a_tiny_canvas_is_refused() -> None:
     with pytest.raises(CalotypeError, match="too small"):
         World(BANK, 16)

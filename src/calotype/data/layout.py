@@ -5,6 +5,7 @@ All lengths are shares of the canvas; a thing's ``aspect`` is width / height, it
 
 import random
 from collections.abc import Sequence
+from math import floor
 
 from calotype.data.spec import CELLS, Box, Cell, Relation
 
@@ -79,6 +80,23 @@ def place_group(rng: random.Random, aspect: float, extents: Extents, count: int)
         y = rng.uniform(MARGIN, 0.5 - MARGIN - height) + height / 2
         boxes.append(_box(x + 0.5 * column, y + 0.5 * row, width, height))
     return boxes
+
+
+def aligned(box: Box, step: float) -> Box:
+    """The box begun on the nearest multiple of ``step``, its extent the next lower even multiple, at least the fourth.
+
+    Where a step is one number of the latent, equal things have equal latents wherever they stand.
+    """
+    x0, y0, x1, y1 = box
+    extent = max(x1 - x0, y1 - y0)
+    scale = max(4 * step, 2 * step * floor(extent / (2 * step) + 1e-6)) / extent
+    width, height = (x1 - x0) * scale, (y1 - y0) * scale
+
+    def corner(middle: float, side: float) -> float:
+        return min(step * round((middle - side / 2) / step), step * floor((1 - side) / step + 1e-6))
+
+    x, y = (max(0.0, corner((low + high) / 2, side)) for low, high, side in ((x0, x1, width), (y0, y1, height)))
+    return x, y, x + width, y + height
 
 
 def _sides(aspect: float, extent: float) -> tuple[float, float]:

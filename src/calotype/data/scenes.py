@@ -40,35 +40,42 @@ class Scene:
 class World:
     """All scenes of a bank at one canvas size; ``counts`` are the shares of scenes with one, two and three things.
 
-    Below 96 pixels there is room for one thing only, 28 to 60 pixels of 64.
+    Below 96 pixels there is room for one thing only, 28 to 60 pixels of 64. With a ``grid`` things stand on multiples
+    of so many pixels and come in a few sizes: far fewer pictures to learn.
     """
 
     bank: SpriteBank
     size: int = 128
     counts: tuple[float, ...] = (0.45, 0.40, 0.15)
+    grid: int = 0
 
     def __post_init__(self) -> None:
         if self.size < 32:
             raise CalotypeError(f"a scene of {self.size} pixels is too small to draw: ask for at least 32.")
 
     def scene(self, seed: int, split: Split = "train") -> Scene:
-        """The scene of a seed: the same bytes for the same seed, bank, size, counts and split."""
+        """The scene of a seed: the same bytes for the same seed, bank, size, counts, grid and split."""
         spec = self.spec(seed, split)
         return Scene(render(self.bank, spec), caption(spec), spec)
 
     def spec(self, seed: int, split: Split = "train") -> Spec:
         """The spec of a seed: ``scene`` without drawing it."""
-        return sample_spec(self.bank, seed, split, self.size, self.counts if self.size >= 96 else (1.0,))
+        return sample_spec(self.bank, seed, split, self.size, self.counts if self.size >= 96 else (1.0,), self.grid)
 
 
 def sample_spec(
-    bank: SpriteBank, seed: int, split: Split = "train", size: int = 128, counts: Sequence[float] = (0.45, 0.40, 0.15)
+    bank: SpriteBank,
+    seed: int,
+    split: Split = "train",
+    size: int = 128,
+    counts: Sequence[float] = (0.45, 0.40, 0.15),
+    grid: int = 0,
 ) -> Spec:
     """A spec drawn from the seed; draws again until the split fits. ``train`` holds no held-out combination."""
     rng = random.Random(seed)
     count = rng.choices(range(1, len(counts) + 1), counts)[0]
     while True:
-        spec = _draw(bank, rng, size, count)
+        spec = _draw(bank, rng, size, count, grid)
         if split == "any" or is_held_out(spec) == (split == "held_out"):
             return spec
 
@@ -106,11 +113,13 @@ def _resized(bank: SpriteBank, thing: Object) -> tuple[int, int, Pixels]:
     return left, top, np.asarray(patch)
 
 
-def _draw(bank: SpriteBank, rng: random.Random, size: int, count: int) -> Spec:
+def _draw(bank: SpriteBank, rng: random.Random, size: int, count: int, grid: int) -> Spec:
     same = count > 1 and rng.random() < (0.2 if count == 2 else 0.65)
     things = [rng.choice(bank.sprites)] * count if same else rng.sample(bank.sprites, count)
     relation = _relation(rng, count, same)
     boxes = _boxes(rng, [_aspect(thing) for thing in things], relation, size)
+    if grid:
+        boxes = [layout.aligned(box, grid / size) for box in boxes]
     words = [_word(rng, thing) for thing in things]
     objects = tuple(
         Object(thing.id, words[0] if same else word, (x0 * size, y0 * size, x1 * size, y1 * size))

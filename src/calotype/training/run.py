@@ -26,6 +26,8 @@ class Phase(_Value):
     lr: tuple[float, float]
     scenes: PositiveInt = 40_000
     """How many different ones the U-Net learns from, out of the latent cache; the other tasks draw ever new ones."""
+    grid: NonNegativeInt = 0
+    """Pixels of the grid that the things of the U-Net's scenes stand on; 0: anywhere. See `World`."""
     times: Literal["uniform", "logit-normal"] = "uniform"
     """How the U-Net's times are spread. Bell-shaped, most are spent where a thing takes its shape, few at the ends,
     where the noise hides all of it or nothing (arXiv 2403.03206, eq. 19)."""

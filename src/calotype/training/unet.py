@@ -56,12 +56,15 @@ class UNetTask:
         self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
         self.text = model.text_encoders[0].eval().requires_grad_(False)
         self.size = config.vae.sample_size
-        most = {size: max(p.scenes for p in phases if p.size == size) for size in {phase.size for phase in phases}}
-        self.cache = {size: latents.cached(vae, World(bank, size), count) for size, count in most.items()}
+        most: dict[tuple[int, int], int] = {}
+        for phase in phases:
+            most[phase.size, phase.grid] = max(phase.scenes, most.get((phase.size, phase.grid), 0))
+        worlds = {(size, grid): World(bank, size, grid=grid) for size, grid in most}
+        self.cache = {kind: latents.cached(vae, worlds[kind], count) for kind, count in most.items()}
         some = World(bank, self.size)
         self.whitening = Whitening.of(self._read([caption(some.spec(seed)) for seed in range(WHITENED)]))
         self.whitening.enter(self.module)
-        self.contexts = {size: self._said(World(bank, size), count) for size, count in most.items()}
+        self.contexts = {kind: self._said(worlds[kind], count) for kind, count in most.items()}
         self.silence = self._context([""])
         self.schedule = Schedule.of(config.schedule)
         self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
@@ -74,9 +77,9 @@ class UNetTask:
         chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
         even = (torch.arange(phase.batch) + rng.random()) / phase.batch
         empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
-        context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.size][chosen])
+        context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.size, phase.grid][chosen])
         time = even if phase.times == "uniform" else torch.sigmoid(BELL_MEAN + torch.special.ndtri(even))
-        return {"latents": self.cache[phase.size][chosen].float(), "context": context, "time": time.float()}
+        return {"latents": self.cache[phase.size, phase.grid][chosen].float(), "context": context, "time": time.float()}
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean error, and that of the earlier and of the later times."""
