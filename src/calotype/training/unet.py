@@ -45,7 +45,7 @@ EVALUATED, SHOWN = 64, 8
 
 
 class UNetTask:
-    """The plain squared error of what the schedule's parameterization predicts, at uniform times."""
+    """The plain squared error of what the schedule's parameterization predicts, at the times of the phase."""
 
     def __init__(self, model: Model, bank: SpriteBank, phases: Sequence[Phase], compiled: bool = False) -> None:
         config, vae = model.config, model.vae

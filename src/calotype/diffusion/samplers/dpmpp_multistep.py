@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import SDE, bend, diffused, towards
+from calotype.diffusion.samplers.moves import SDE, bend, diffused, towards, wandered
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -73,8 +73,7 @@ def _differences(plan: Plan, state: SamplerState, x0: Tensor) -> tuple[Tensor, T
 def _noised(x: Tensor, plan: Plan, noise: Noise, state: SamplerState) -> Tensor:
     """With what the SDE adds on the way, times the option s_noise."""
     sigma, following = plan.interval(state)
-    size = diffused(sigma, following, plan.options["eta"]) * plan.options["s_noise"]
-    return x + noise.brownian(sigma, following) * size if size > 0 else x
+    return wandered(x, diffused(sigma, following, plan.options["eta"]), plan, noise, sigma, following)
 
 
 def _length(plan: Plan, index: int) -> float:

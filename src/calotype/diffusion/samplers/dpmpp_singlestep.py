@@ -3,7 +3,7 @@
 import math
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import SDE, ancestral, lifted, towards
+from calotype.diffusion.samplers.moves import SDE, ancestral, lifted, towards, wandered
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -37,20 +37,16 @@ def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: Sampl
 def dpmpp_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """SDE-DPM-Solver++ in one step, with r = 1/2: the middle and the next level are reached with Brownian noise."""
     sigma, following = plan.interval(state)
-    eta, s_noise = plan.options["eta"], plan.options["s_noise"]
+    eta = plan.options["eta"]
     x0 = denoise(state.x, sigma).x0
     if following == 0:
         return state.after(x0, x0)
     middle = math.sqrt(sigma * following)
     down, up = ancestral(sigma, middle, eta)
-    halfway = towards(x0, state.x, down / sigma)
-    if up * s_noise > 0:
-        halfway = halfway + noise.brownian(sigma, middle) * (up * s_noise)
+    halfway = wandered(towards(x0, state.x, down / sigma), up, plan, noise, sigma, middle)
     down, up = ancestral(sigma, following, eta)
     x = towards(denoise(halfway, middle).x0, state.x, down / sigma)
-    if up * s_noise > 0:
-        x = x + noise.brownian(sigma, following) * (up * s_noise)
-    return state.after(x, x0)
+    return state.after(wandered(x, up, plan, noise, sigma, following), x0)
 
 
 ROWS = (

@@ -38,6 +38,12 @@ def lifted(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[T
     return x + noise.normal(draw) * size, 1
 
 
+def wandered(x: Tensor, up: float, plan: Plan, noise: Noise, sigma: float, following: float) -> Tensor:
+    """x with the noise of the path between two levels, of size `up` times the option s_noise."""
+    size = up * plan.options["s_noise"]
+    return x + noise.brownian(sigma, following) * size if size > 0 else x
+
+
 def bend(solver: str, shrink: float) -> float:
     """How much of a step's change of x0 is felt in x, the noise shrinking to `shrink` of itself on the way.
 
