@@ -37,7 +37,8 @@ def _unlimited(value: Any) -> Any:
     return None if value in (0, "0") else value
 
 
-Side = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
+_LARGEST = 4096
+Side = Annotated[int, Field(ge=16, le=_LARGEST, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(ge=0, le=100)]
 Length = Annotated[int, Field(ge=0, le=65536)]
@@ -240,6 +241,14 @@ class Recipe(_Value):
             raise ValueError(f"tiles of {self.tile_size} pixels cannot share {self.tile_overlap}: choose less overlap.")
         if self.vae_tiling and self.tile_size is None:
             raise ValueError("vae_tiling needs tiles: say how large with tile_size.")
+        if self.cfg_start > self.cfg_end:
+            raise ValueError(f"guidance cannot begin at {self.cfg_start} and end at {self.cfg_end}: lower cfg_start.")
+        if self.s_tmax is not None and (self.s_tmin or 0) > self.s_tmax:
+            raise ValueError(f"s_churn cannot stir from {self.s_tmin} up to {self.s_tmax}: lower s_tmin.")
+        if self.refiner_switch_at is not None and self.refiner_checkpoint is None:
+            raise ValueError("refiner_switch_at says when another model takes over: name it with refiner_checkpoint.")
+        if max(self.width or 0, self.height or 0) * self.hr_scale > _LARGEST:
+            raise ValueError(f"hr_scale {self.hr_scale:g} would make more than {_LARGEST} pixels: choose a lower one.")
         if self.init_image is None and (self.mask is not None or any(self.outpaint)):
             raise ValueError("there is a mask or a border, but no picture to paint on: give init_image.")
         return self

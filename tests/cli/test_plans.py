@@ -44,6 +44,8 @@ def test_it_goes_on_where_it_was_killed(tiny_folder: Path, tmp_path: Path, capsy
     assert _run(tiny_folder, *args) == 0
     assert capsys.readouterr().out == f"{pictures[1]}\n"
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+    assert _run(tiny_folder, *args) == 0
+    assert f"all 4 pictures are in {tmp_path / 'out'} already" in capsys.readouterr().err
     assert _run(tiny_folder, *args, "--cfg-scale", 3) == 2
     assert "another plan: choose another folder" in capsys.readouterr().err
 
@@ -72,7 +74,12 @@ BAD = {
     "a broken line": (["batch", "broken.jsonl"], "broken.jsonl, line 2: "),
     "no prompts": (["batch", "blank.txt"], "blank.txt holds no prompts"),
     "no object": (["batch", "list.jsonl"], "list.jsonl, line 1: not an object"),
-    "an unknown field": (["batch", "field.csv"], "unknown field 'promt': did you mean prompt"),
+    "an unknown field": (["batch", "field.csv"], "field.csv, line 2: unknown field 'promt': did you mean prompt"),
+    "a field named twice": (["batch", "twice.csv"], "twice.csv, line 1: seed is named twice"),
+    "no prompt in a table": (["batch", "seeds.csv"], "seeds.csv, line 2: there is no prompt"),
+    "no prompt in an object": (["batch", "seeds.jsonl"], "seeds.jsonl, line 2: there is no prompt"),
+    "a wrong value in a table": (["batch", "steps.csv"], "steps.csv, line 3: steps is '0'"),
+    "a file for many": (["batch", "good.txt", "-o", "x.png"], "cannot write many pictures to the file x.png"),
     "too many fields": (["batch", "long.csv"], "long.csv, line 2: more or fewer fields"),
     "no such wildcard": (["batch", "wild.txt", "--wildcards", "."], "no list for the wildcard __beast__"),
     "no axis": (["grid", "a", "--x", "cfg_scale"], "is no axis"),
@@ -90,6 +97,11 @@ def test_bad_input_is_one_line_and_nothing_is_made(
     Path("blank.txt").write_text("\n \n")
     Path("list.jsonl").write_text("[1]\n")
     Path("field.csv").write_text("promt\na\n")
+    Path("twice.csv").write_text("prompt,seed, seed\na,1,2\n")
+    Path("seeds.csv").write_text("seed\n1\n")
+    Path("seeds.jsonl").write_text('{"prompt": "a"}\n{"seed": 1}\n')
+    Path("steps.csv").write_text("prompt,steps\na,1\nb,0\n")
+    Path("good.txt").write_text("a\nb\n")
     Path("long.csv").write_text("prompt\na,b\n")
     Path("wild.txt").write_text("a __beast__\n")
     args, message = BAD[name]

@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, monkeypatch: py
         (str(tmp_path / "none.png"), "there is no picture"),
         (str(tmp_path / "cut.png"), "cut short"),
         (str(tmp_path / "text.png"), "damaged, cut short or of another kind"),
-        (str(tmp_path), "cannot read"),
+        (str(tmp_path), "is a folder: name a picture in it"),
         ("data:image/png;base64,???", "the picture in the recipe"),
     ]:
         with pytest.raises(CalotypeError, match=message) as error:

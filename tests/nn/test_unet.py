@@ -67,8 +67,21 @@ def test_a_fresh_network_predicts_nothing() -> None:
     assert unet(x, torch.tensor([5.0]), torch.randn(1, 7, 256)).count_nonzero() == 0
 
 
+@torch.no_grad()
+def test_a_fresh_network_hears_the_text() -> None:
+    """Another text changes what comes before the head by a good part: behind zeroed branches it changed nothing."""
+    unet, before_head = UNet(EMBEDDED.unet), []
+    unet.init_weights()
+    unet.head.register_forward_pre_hook(lambda _, inputs: before_head.append(inputs[0]))
+    x, t = torch.randn(1, 4, 16, 16), torch.tensor([700.0])
+    for _ in range(2):
+        unet(x, t, torch.randn(1, 1, 256).expand(-1, 77, -1))
+    one, other = before_head
+    assert (other - one).norm() / one.norm() > 0.2
+
+
 def test_a_fresh_network_learns_everywhere_within_a_few_steps() -> None:
-    """Zeros at the ends of the branches let the gradient reach all parameters after a step or two."""
+    """The zeros of the head let the gradient reach all parameters after a step."""
     unet, arguments = UNet(PLAIN), given(PLAIN, 8, 8)
     unet.init_weights()
     optimizer = torch.optim.SGD(unet.parameters(), lr=0.1)

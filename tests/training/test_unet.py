@@ -104,7 +104,7 @@ def test_batches_pair_latents_with_their_captions(task: UNetTask) -> None:
     batch = task.batch(Phase(size=64, batch=200, steps=1, lr=(0, 0), scenes=6), np.random.default_rng(0))
     empty = 0
     for latent, context in zip(batch["latents"], batch["context"], strict=True):
-        [seed] = [seed for seed in range(6) if torch.equal(task.cache[64, 0][seed].float(), latent)]
+        [seed] = [seed for seed in range(6) if torch.equal(task.cache[PHASE.world][seed].float(), latent)]
         own = context_of(task, caption(World(drawn_bank(), 64).spec(seed)))[0]
         if distance(context, own) > 0.02:  # half precision
             assert distance(context, context_of(task, "")[0]) <= 0.02
@@ -115,9 +115,9 @@ def test_batches_pair_latents_with_their_captions(task: UNetTask) -> None:
 def test_times_cover_the_schedule_evenly_or_crowd_where_things_take_shape(task: UNetTask) -> None:
     even = task.batch(PHASE.model_copy(update={"batch": 8}), np.random.default_rng(0))["time"]
     assert [int(time * 8) for time in even] == list(range(8))
-    bell = PHASE.model_copy(update={"batch": 4000, "times": "logit-normal"})
+    bell = PHASE.model_copy(update={"batch": 4000, "median_time": 0.6})
     logits = torch.logit(task.batch(bell, np.random.default_rng(0))["time"])
-    assert logits.mean().item() == pytest.approx(unet.BELL_MEAN, abs=0.01)
+    assert logits.mean().item() == pytest.approx(np.log(0.6 / 0.4), abs=0.01)
     assert logits.std().item() == pytest.approx(1, abs=0.01)
 
 
@@ -219,6 +219,24 @@ def test_a_run_goes_on_from_a_model_and_leaves_its_other_networks_alone(
     assert not torch.equal(before.unet.stem.weight, after.unet.stem.weight)
     assert torch.equal(before.vae.quant_conv.weight, after.vae.quant_conv.weight)
     assert torch.equal(before.conditions(["two dogs"])[0].context, after.conditions(["two dogs"])[0].context)
+
+
+def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latents, "PART", 4)
+    base = written(tmp_path / "base", config)
+    begun = unet.task(
+        make_run(task="unet", base=str(tmp_path / "base"), anew=True, phases=(PHASE,)), torch.device("cpu")
+    )
+    assert begun.module.head.weight.count_nonzero() == 0
+    assert torch.equal(begun.model.vae.quant_conv.weight, base.vae.quant_conv.weight.half().float())
+
+
+def test_worlds_of_other_counts_have_latents_of_their_own(config: ModelConfig, cache: Path) -> None:
+    alone = PHASE.model_copy(update={"size": 128, "counts": (1.0,), "scenes": 2})
+    latents.cached(Autoencoder(config.vae), World(drawn_bank(), *alone.world), 2)
+    assert [folder.name.split("-", 1)[1] for folder in (cache / "latents").iterdir()] == ["drawn-128-1"]
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(

@@ -7,7 +7,7 @@ import torch
 
 from calotype.configs import PRESETS, ModelConfig
 from calotype.nn.unet import UNet
-from calotype.training.whitening import FLOOR, Whitening
+from calotype.training.whitening import FLOOR, POWER, Whitening
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def test_whitened_contexts_are_centred_and_of_mean_square_one(contexts: torch.Te
     assert white.square().mean().item() == pytest.approx(1, abs=1e-4)
 
 
-def test_directions_vary_alike_above_the_floor_and_are_uncorrelated(contexts: torch.Tensor) -> None:
+def test_variances_are_levelled_above_the_floor_and_uncorrelated(contexts: torch.Tensor) -> None:
     white = Whitening.of(contexts)(contexts).flatten(0, 1).double()
     before = torch.linalg.eigvalsh(torch.cov(contexts.flatten(0, 1).double().T))
     after = torch.linalg.eigvalsh(torch.cov(white.T))
-    expected = before / (before + FLOOR)
+    expected = before / (before + FLOOR) ** POWER
     assert torch.allclose(after / after[-1], expected / expected[-1], atol=1e-3)
 
 

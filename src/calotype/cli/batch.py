@@ -31,12 +31,20 @@ def batch(
     rows = list(_rows(file))
     if not rows:
         raise CalotypeError(f"{file} holds no prompts: write one on each line.")
-    asked = {"rows": rows, "matrix": matrix, "wildcards": str(wildcards) if wildcards else None}
+    asked = {"rows": [row for _, row in rows], "matrix": matrix, "wildcards": str(wildcards) if wildcards else None}
 
     def recipes() -> list[Recipe]:
-        return [recipe for row in rows for recipe in _recipes(ask, row, wildcards, matrix)]
+        return [recipe for line, row in rows for recipe in _located(file, line, _recipes(ask, row, wildcards, matrix))]
 
     carry_out(ask, asked, recipes)
+
+
+def _located(file: Path, line: int, recipes: Iterator[Recipe]) -> Iterator[Recipe]:
+    """``recipes``, with what is wrong with them laid to the line of ``file`` they come from."""
+    try:
+        yield from recipes
+    except CalotypeError as error:
+        raise CalotypeError(f"{file}, line {line}: {error}") from error
 
 
 def _recipes(ask: Ask, row: dict[str, Any], wildcards: Path | None, matrix: bool) -> Iterator[Recipe]:
@@ -44,6 +52,8 @@ def _recipes(ask: Ask, row: dict[str, Any], wildcards: Path | None, matrix: bool
 
     fields = {**ask.fields, **row}
     first = Recipe(**fields)
+    if "prompt" not in row:
+        raise CalotypeError("there is no prompt.")
     for prompt in expansion.matrix(first.prompt) if matrix else [first.prompt]:
         for number in range(ask.count):
             seed = first.seed + number
@@ -51,7 +61,8 @@ def _recipes(ask: Ask, row: dict[str, Any], wildcards: Path | None, matrix: bool
             yield first.but(prompt=text, seed=seed)
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The fields of each recipe, and the line they stand in."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -61,18 +72,24 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         return
     for number, line in enumerate(lines, 1):
         if line.strip() and file.suffix.lower() == ".jsonl":
-            yield _object(file, number, line)
+            yield number, _object(file, number, line)
         elif line.strip():
-            yield {"prompt": line.strip()}
+            yield number, {"prompt": line.strip()}
 
 
-def _csv_rows(file: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
+def _csv_rows(file: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(lines, strict=True)
     try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise CalotypeError(f"{file}, line 1: {' and '.join(twice)} is named twice.")
         for row in reader:
             if None in row or None in row.values():
                 raise CalotypeError(f"{file}, line {reader.line_num}: more or fewer fields than the first line names.")
-            yield {name.strip(): value for name, value in row.items() if value}
+            yield (
+                reader.line_num,
+                {name.strip(): value for name, value in row.items() if value or name.strip() == "prompt"},
+            )
     except csv.Error as error:
         raise CalotypeError(f"{file}, line {reader.line_num}: {error}.") from error
 

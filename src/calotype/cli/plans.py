@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from calotype.cli.asking import Ask
 from calotype.cli.making import make
 from calotype.errors import CalotypeError
@@ -18,6 +20,8 @@ def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe
     The plan is written first: drawn seeds are kept in it. ``asked`` is all that the recipes depend on; the same
     question in the same folder goes on with the plan that is there, another is refused.
     """
+    if ask.output.suffix.lower() == ".png" and not ask.output.is_dir():
+        raise CalotypeError(f"cannot write many pictures to the file {ask.output}: name a folder with -o.")
     path = ask.output / "plan.json"
     of_model = {"model": str(ask.model), "vae": str(ask.vae), "dtype": ask.dtype}
     asked = json.loads(json.dumps({**asked, **of_model, "fields": ask.fields, "count": ask.count}))
@@ -35,6 +39,8 @@ def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe
     missing = [(recipe, path) for recipe, path in zip(planned, paths, strict=True) if not path.exists()]
     if missing:
         make(ask, [recipe for recipe, _ in missing], [path for _, path in missing])
+    else:
+        typer.echo(f"all {len(paths)} pictures are in {ask.output} already.", err=True)
     return paths
 
 

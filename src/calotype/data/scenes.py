@@ -21,6 +21,9 @@ __all__ = ["Object", "Scene", "Spec", "Split", "World", "render", "sample_spec"]
 
 Split = Literal["train", "held_out", "any"]
 
+COUNTS = (0.45, 0.40, 0.15)
+"""The shares of scenes with one, two and three things."""
+
 # Whether a caption says where, how large, in which direction: often enough to learn from, seldom enough to stay free.
 _TEMPLATE_WEIGHTS = {"on a background": 8.0, "on": 2.0, "bare": 2.0}
 _PHRASE_WEIGHTS = {"full": 6.0, "place": 3.0, "name": 2.0, "row": 2.0}
@@ -46,12 +49,17 @@ class World:
 
     bank: SpriteBank
     size: int = 128
-    counts: tuple[float, ...] = (0.45, 0.40, 0.15)
+    counts: tuple[float, ...] = COUNTS
     grid: int = 0
 
     def __post_init__(self) -> None:
         if self.size < 32:
             raise CalotypeError(f"a scene of {self.size} pixels is too small to draw: ask for at least 32.")
+
+    def __str__(self) -> str:
+        """A name that no other world has."""
+        counts = "" if self.counts == COUNTS else "-" + "-".join(f"{share:g}" for share in self.counts)
+        return f"{self.bank.style}-{self.size}{counts}{f'-grid{self.grid}' if self.grid else ''}"
 
     def scene(self, seed: int, split: Split = "train") -> Scene:
         """The scene of a seed: the same bytes for the same seed, bank, size, counts, grid and split."""
@@ -68,7 +76,7 @@ def sample_spec(
     seed: int,
     split: Split = "train",
     size: int = 128,
-    counts: Sequence[float] = (0.45, 0.40, 0.15),
+    counts: Sequence[float] = COUNTS,
     grid: int = 0,
 ) -> Spec:
     """A spec drawn from the seed; draws again until the split fits. ``train`` holds no held-out combination."""

@@ -32,6 +32,8 @@ def read_texts(path: Path) -> dict[str, str]:
             texts = {key: str(text) for key, text in getattr(image, "text", {}).items()}
     except FileNotFoundError as error:
         raise CalotypeError(f"there is no picture {path}: check the name.") from error
+    except IsADirectoryError as error:
+        raise CalotypeError(f"{path} is a folder: name a picture in it.") from error
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise CalotypeError(f"cannot read {path} as a picture: it is damaged or of another kind.") from error
     if not texts and isinstance(comment, bytes) and comment.startswith(_UNICODE):

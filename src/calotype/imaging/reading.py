@@ -67,6 +67,8 @@ def _opened(source: str) -> Image.Image:
         raise
     except FileNotFoundError as error:
         raise CalotypeError(f"there is no picture {name}: check the name.") from error
+    except IsADirectoryError as error:
+        raise CalotypeError(f"{name} is a folder: name a picture in it.") from error
     except Image.DecompressionBombError as error:
         raise CalotypeError(f"{name} unpacks to more pixels than can be read: make it smaller.") from error
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:

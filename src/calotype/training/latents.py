@@ -24,11 +24,9 @@ PART = 2_000
 def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h w"]:
     """The likeliest latents of the training scenes with the seeds 0, 1, ... ``count`` - 1.
 
-    They depend on the autoencoder's weights, the sprites' style, the size and the grid, and are kept in the cache under
-    these.
+    They depend on the autoencoder's weights and on the world, and are kept in the cache under these.
     """
-    grid = f"-grid{world.grid}" if world.grid else ""
-    folder = cache_dir("latents", f"{_digest(vae)}-{world.bank.style}-{world.size}{grid}")
+    folder = cache_dir("latents", f"{_digest(vae)}-{world}")
     paths = [folder / f"{index:04d}.safetensors" for index in range(ceil(count / PART))]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     for index in track(missing, f"encoding scenes of {world.size} px", disable=not missing):

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from calotype.configs import PRESETS, ModelConfig
+from calotype.data.scenes import COUNTS
 from calotype.errors import CalotypeError
 
 TaskName = Literal["tokenizer", "vae", "clip", "unet", "export"]
@@ -26,11 +27,19 @@ class Phase(_Value):
     lr: tuple[float, float]
     scenes: PositiveInt = 40_000
     """How many different ones the U-Net learns from, out of the latent cache; the other tasks draw ever new ones."""
+    counts: tuple[float, ...] = COUNTS
+    """The shares of the U-Net's scenes with one, two and three things. See `World`."""
     grid: NonNegativeInt = 0
     """Pixels of the grid that the things of the U-Net's scenes stand on; 0: anywhere. See `World`."""
-    times: Literal["uniform", "logit-normal"] = "uniform"
-    """How the U-Net's times are spread. Bell-shaped, most are spent where a thing takes its shape, few at the ends,
-    where the noise hides all of it or nothing (arXiv 2403.03206, eq. 19)."""
+    median_time: float | None = Field(None, gt=0, lt=1)
+    """Where the bell of the U-Net's times has its median, in shares of the schedule; None: they are spread evenly. Most
+    are then spent where a thing takes its shape, few where the noise hides all of it or nothing (arXiv 2403.03206,
+    eq. 19)."""
+
+    @property
+    def world(self) -> tuple[int, tuple[float, ...], int]:
+        """What the scenes' `World` is made with, next to its sprites."""
+        return self.size, self.counts, self.grid
 
 
 class OptimizerSettings(_Value):
@@ -69,6 +78,8 @@ class Run(_Value):
     base: str | None = None
     """The model that the U-Net goes on from: "embedded", or what ``--model`` takes. Its other networks serve as they
     are; no earlier stages are needed."""
+    anew: bool = False
+    """Whether the U-Net does not go on from the base's, but begins with random weights."""
     compiled: bool = False
     """Whether the U-Net's steps run through torch.compile: a minute at the start, a third faster from then on."""
     folder: Path | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import log
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from calotype import pipeline
 from calotype.api import load
-from calotype.configs import ImageConfig
+from calotype.configs import ImageConfig, ModelConfig
 from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import SpriteBank
@@ -37,8 +38,6 @@ DROPOUT = 0.1
 """How often the caption is left empty, for classifier-free guidance (arXiv 2207.12598)."""
 WHITENED = 400
 """The captions by which the contexts' variances are measured."""
-BELL_MEAN = -0.3
-"""The logit of the median of bell-shaped times: a little before the middle."""
 LEVELS = (100, 300, 500, 700, 900)
 """The times at which evaluations measure the loss."""
 EVALUATED, SHOWN = 64, 8
@@ -47,7 +46,9 @@ EVALUATED, SHOWN = 64, 8
 class UNetTask:
     """The plain squared error of what the schedule's parameterization predicts, at the times of the phase."""
 
-    def __init__(self, model: Model, bank: SpriteBank, phases: Sequence[Phase], compiled: bool = False) -> None:
+    def __init__(
+        self, model: Model, bank: SpriteBank, phases: Sequence[Phase], compiled: bool = False, anew: bool = False
+    ) -> None:
         config, vae = model.config, model.vae
         self.module = model.unet.train().requires_grad_(True)
         # The layout that the convolutions of CPUs and GPUs alike are fastest in.
@@ -56,15 +57,13 @@ class UNetTask:
         self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
         self.text = model.text_encoders[0].eval().requires_grad_(False)
         self.size = config.vae.sample_size
-        most: dict[tuple[int, int], int] = {}
-        for phase in phases:
-            most[phase.size, phase.grid] = max(phase.scenes, most.get((phase.size, phase.grid), 0))
-        worlds = {(size, grid): World(bank, size, grid=grid) for size, grid in most}
-        self.cache = {kind: latents.cached(vae, worlds[kind], count) for kind, count in most.items()}
+        most = {world: max(p.scenes for p in phases if p.world == world) for world in {p.world for p in phases}}
+        self.cache = {world: latents.cached(vae, World(bank, *world), count) for world, count in most.items()}
         some = World(bank, self.size)
         self.whitening = Whitening.of(self._read([caption(some.spec(seed)) for seed in range(WHITENED)]))
-        self.whitening.enter(self.module)
-        self.contexts = {kind: self._said(worlds[kind], count) for kind, count in most.items()}
+        if not anew:
+            self.whitening.enter(self.module)
+        self.contexts = {world: self._said(World(bank, *world), count) for world, count in most.items()}
         self.silence = self._context([""])
         self.schedule = Schedule.of(config.schedule)
         self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
@@ -77,9 +76,13 @@ class UNetTask:
         chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
         even = (torch.arange(phase.batch) + rng.random()) / phase.batch
         empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
-        context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.size, phase.grid][chosen])
-        time = even if phase.times == "uniform" else torch.sigmoid(BELL_MEAN + torch.special.ndtri(even))
-        return {"latents": self.cache[phase.size, phase.grid][chosen].float(), "context": context, "time": time.float()}
+        context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.world][chosen])
+        time = (
+            even
+            if phase.median_time is None
+            else torch.sigmoid(log(phase.median_time / (1 - phase.median_time)) + torch.special.ndtri(even))
+        )
+        return {"latents": self.cache[phase.world][chosen].float(), "context": context, "time": time.float()}
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean error, and that of the earlier and of the later times."""
@@ -153,7 +156,8 @@ class UNetTask:
 
 def task(run: Run, device: torch.device) -> UNetTask:
     """The task that ``run`` describes."""
-    return UNetTask(beginning(run, device), scenes.bank(run.style), run.phases, run.compiled)
+    anew = run.anew or run.base is None
+    return UNetTask(beginning(run, device), scenes.bank(run.style), run.phases, run.compiled, anew)
 
 
 def beginning(run: Run, device: torch.device) -> Model:
@@ -165,10 +169,15 @@ def beginning(run: Run, device: torch.device) -> Model:
         base = load(None if run.base == "embedded" else run.base, str(device), torch.float32)
         if base.extra_channels or base.config.unet.added_dim is not None:
             raise CalotypeError(f"the base {run.base!r} is told more than a text: only plain models can be trained on.")
-        return base
+        return replace(base, unet=_new(base.config).to(device)) if run.anew else base
     config, words = run.config, learned(run)
-    towers, vae, unet = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae), UNet(config.unet)
+    towers, vae = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae)
     state.load_product(run.needs("clip"), towers)
     state.load_product(run.needs("vae"), vae)
+    return Model(config, (words,), (towers.text.to(device),), _new(config).to(device), vae.to(device))
+
+
+def _new(config: ModelConfig) -> UNet:
+    unet = UNet(config.unet)
     unet.init_weights()
-    return Model(config, (words,), (towers.text.to(device),), unet.to(device), vae.to(device))
+    return unet
