@@ -101,7 +101,7 @@ def test_there_and_back_gives_equal_tensors(folder: Any, families: Any, tmp_path
         assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_the_publishers_sampler_is_read(folder: Any) -> None:
+def test_the_publishers_sampler_is_read_and_written_again(folder: Any, tmp_path: Path) -> None:
     path, _ = folder("sd1")
     file = path / "scheduler/scheduler_config.json"
     written = json.loads(file.read_text())
@@ -123,6 +123,11 @@ def test_the_publishers_sampler_is_read(folder: Any) -> None:
         file.write_text(json.dumps(plain | said))
         checkpoint = open_checkpoint(path)
         assert (checkpoint.sampler, checkpoint.scheduler) == found
+        if found != ("", ""):
+            convert(checkpoint, tmp_path / "again", "diffusers", torch.float16)
+            again = open_checkpoint(tmp_path / "again")
+            assert (again.sampler, again.scheduler) == found
+            assert replace(again.config, name="") == replace(checkpoint.config, name="")
 
 
 def test_a_network_takes_anothers_place(folder: Any, families: Any, make: Any, tmp_path: Path) -> None:

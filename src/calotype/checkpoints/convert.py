@@ -29,7 +29,8 @@ def convert(checkpoint: Checkpoint, path: Path, layout: str, dtype: torch.dtype)
     networks = load_networks(checkpoint, dtype)
     checkpoint = settled(checkpoint, networks.unet)
     if layout == "diffusers":
-        write_folder(path, checkpoint.config, networks, tokenizer_files(checkpoint), dtype)
+        own = checkpoint.sampler, checkpoint.scheduler
+        write_folder(path, checkpoint.config, networks, tokenizer_files(checkpoint), dtype, *own)
     else:
         write_single(path, checkpoint.config, networks, dtype)
 

@@ -34,6 +34,7 @@ class Info:
     parameterization: str = ""
     zero_terminal_snr: bool | None = None
     sampler: str = ""
+    """The publisher's choice, and the schedule it is on."""
     networks: Mapping[str, NetworkInfo] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     licence: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +72,7 @@ def _of_model(checkpoint: Checkpoint, licence: Mapping[str, str]) -> Info:
         family(config),
         said,
         schedule.zero_terminal_snr,
-        checkpoint.sampler,
+        " on ".join(filter(None, (checkpoint.sampler, checkpoint.scheduler))),
         {name: _network(source.weights.values()) for name, source in checkpoint.sources.items()},
         checkpoint.metadata,
         licence,

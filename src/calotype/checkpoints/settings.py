@@ -15,7 +15,6 @@ _PIPELINES = {
     "StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline", "LatentConsistencyModelPipeline",
 }  # fmt: skip
 """The kinds of model_index.json whose networks are ours."""
-_SCHEDULER = "DPMSolverMultistepScheduler"
 """The class that is written: the sampler of a model that names none."""
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
@@ -92,14 +91,21 @@ def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
         raise CalotypeError(f"model {name}: its json files say nonsense ({error}). Fetch them again.") from error
 
 
-def write_model(config: ModelConfig) -> dict[str, Settings]:
-    """The json files that describe ``config``, by component; ``read_model`` undoes it."""
-    files: dict[str, Settings] = {"index": _write_index(config)}
+def write_model(config: ModelConfig, sampler: str = "", scheduler: str = "") -> dict[str, Settings]:
+    """The json files that describe ``config``, by component; ``read_model`` undoes it.
+
+    ``read_sampler`` finds the ``sampler`` and the ``scheduler``, by our names. Where none is chosen, that is DPM++ 2M,
+    on Karras' levels unless those would begin at infinity.
+    """
+    if not sampler:
+        sampler, scheduler = "DPM++ 2M", "" if config.schedule.zero_terminal_snr else "karras"
+    scheduler_config = _write_schedule(config.schedule, sampler, scheduler)
+    files: dict[str, Settings] = {"index": _write_index(config, scheduler_config["_class_name"])}
     for encoder, text in zip(text_encoders(files["index"]), config.text, strict=True):
         files[encoder] = _write_text(text)
     files["vae"] = _write_vae(config.vae)
     files["unet"] = _write_unet(config.unet)
-    files["scheduler"] = _write_schedule(config.schedule)
+    files["scheduler"] = scheduler_config
     return files
 
 
@@ -263,11 +269,10 @@ def _read_schedule(settings: Settings) -> ScheduleConfig:
     )
 
 
-def _write_schedule(config: ScheduleConfig) -> Settings:
-    """DPM++ 2M, and on Karras' levels, unless those would begin at infinity; and what DDIM would have to know."""
-    return {
-        "_class_name": _SCHEDULER,
-        "algorithm_type": "dpmsolver++",
+def _write_schedule(config: ScheduleConfig, sampler: str, scheduler: str) -> Settings:
+    """The settings of the sampler's class; and what DDIM would have to know."""
+    settings = {
+        "_class_name": _CLASSES[_VARIANTS.get(sampler, sampler)],
         "beta_end": config.beta_end,
         "beta_schedule": config.beta_schedule,
         "beta_start": config.beta_start,
@@ -278,21 +283,28 @@ def _write_schedule(config: ScheduleConfig) -> Settings:
         "set_alpha_to_one": False,
         "steps_offset": config.steps_offset,
         "timestep_spacing": config.spacing,
-        "use_karras_sigmas": not config.zero_terminal_snr,
     }
+    settings |= {flag: True for flag, name in _SCHEDULES.items() if name == scheduler}
+    if sampler.startswith("DPM++ 2M"):
+        settings["algorithm_type"] = "sde-dpmsolver++" if sampler in _VARIANTS else "dpmsolver++"
+    if sampler in ("PNDM", "PLMS"):
+        settings["skip_prk_steps"] = sampler in _VARIANTS
+    if scheduler in ("leading", "linspace", "trailing") and scheduler != config.spacing:
+        del settings["timestep_spacing"]  # the file said nothing: classes and networks take it in different ways
+    return settings
 
 
 _TASKS = {4: "", 5: "Depth2Img", 8: "InstructPix2Pix", 9: "Inpaint"}
 """Pipelines by the channels that the U-Net reads."""
 
 
-def _write_index(config: ModelConfig) -> Settings:
+def _write_index(config: ModelConfig, scheduler_class: str) -> Settings:
     xl, two = config.unet.added_dim is not None, len(config.text) == 2
     task = _TASKS.get(config.unet.in_channels, "") if two or not xl else "Img2Img"
     index: Settings = {
         "_class_name": f"StableDiffusion{'XL' if xl else ''}{task}Pipeline",
         "_diffusers_version": "0.42.1",  # the one that tests open it with; some pipelines insist on a version
-        "scheduler": ["diffusers", _SCHEDULER],
+        "scheduler": ["diffusers", scheduler_class],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
@@ -315,6 +327,9 @@ _SAMPLERS = {
     "DPMSolverMultistepScheduler": "DPM++ 2M", "DPMSolverSDEScheduler": "DPM++ SDE",
     "UniPCMultistepScheduler": "UniPC",
 }  # fmt: skip
+_CLASSES = {sampler: name for name, sampler in _SAMPLERS.items()}
+_VARIANTS = {"DPM++ 2M SDE": "DPM++ 2M", "PLMS": "PNDM"}
+"""Samplers that a setting of another one's class chooses."""
 _LEADING = ("DDIM", "DDPM", "PNDM")
 """Samplers whose classes take leading steps where a file does not say which; the others take linspace."""
 _SCHEDULES = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
