@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import log
 
 import numpy as np
@@ -63,7 +64,7 @@ class UNetTask:
         self.whitening = Whitening.of(self._read([caption(some.spec(seed)) for seed in range(WHITENED)]))
         if not anew:
             self.whitening.enter(self.module)
-        self.contexts = {world: self._said(World(bank, *world), count) for world, count in most.items()}
+        self._said = lru_cache(1)(self._read_world)
         self.silence = self._context([""])
         self.schedule = Schedule.of(config.schedule)
         self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
@@ -76,7 +77,7 @@ class UNetTask:
         chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
         even = (torch.arange(phase.batch) + rng.random()) / phase.batch
         empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
-        context = torch.where(empty[:, None, None], self.silence, self.contexts[phase.world][chosen])
+        context = torch.where(empty[:, None, None], self.silence, self._said(phase.world)[chosen])
         time = (
             even
             if phase.median_time is None
@@ -135,11 +136,12 @@ class UNetTask:
         target = self.parameterization.target(x0, noise, sigma)
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 
-    def _said(self, world: World, count: int) -> Float[Tensor, "n tokens d"]:
+    def _read_world(self, world: tuple[int, tuple[float, ...], int]) -> Float[Tensor, "n tokens d"]:
         """The contexts of the cached scenes' captions: the encoder is frozen, so each needs to be read once only."""
+        drawn, count = World(self.bank, *world), len(self.cache[world])
         parts = [range(start, min(start + 100, count)) for start in range(0, count, 100)]
         return torch.cat(
-            [self._context([caption(world.spec(seed)) for seed in part]) for part in track(parts, "reading captions")]
+            [self._context([caption(drawn.spec(seed)) for seed in part]) for part in track(parts, "reading captions")]
         )
 
     def _context(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
