@@ -1,6 +1,7 @@
 """The last stages on tiny networks: cached latents, the U-Net's loss, its pictures, and the folder at the end."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -224,7 +225,7 @@ def test_a_run_goes_on_from_a_model_and_leaves_its_other_networks_alone(
 def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
     tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latents, "PART", 4)
+    monkeypatch.setattr(latents, "PART", 6)
     base = written(tmp_path / "base", config)
     begun = unet.task(
         make_run(task="unet", base=str(tmp_path / "base"), anew=True, phases=(PHASE,)), torch.device("cpu")
@@ -233,7 +234,26 @@ def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
     assert torch.equal(begun.model.vae.quant_conv.weight, base.vae.quant_conv.weight.half().float())
 
 
-def test_worlds_of_other_counts_have_latents_of_their_own(config: ModelConfig, cache: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ here, which this machine has not")
+def test_a_compiled_run_passes_from_one_size_to_the_next(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latents, "PART", 6)
+    written(tmp_path / "base", config)
+    phases = tuple(PHASE.model_copy(update={"size": size, "steps": 1}) for size in (64, 128, 64))
+    run = make_run(task="unet", base=str(tmp_path / "base"), phases=phases, compiled=True)
+    plain = run.model_copy(update={"name": "plain", "compiled": False})
+    compiled, eager = (
+        [metrics.loss for metrics in runs.follow(unet.task(each, torch.device("cpu")), each)] for each in (run, plain)
+    )
+    assert compiled == pytest.approx(eager, rel=0.02)
+
+
+def test_worlds_of_other_counts_have_latents_of_their_own(
+    config: ModelConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latents, "PART", 2)
     alone = PHASE.model_copy(update={"size": 128, "counts": (1.0,), "scenes": 2})
     latents.cached(Autoencoder(config.vae), World(drawn_bank(), *alone.world), 2)
     assert [folder.name.split("-", 1)[1] for folder in (cache / "latents").iterdir()] == ["drawn-128-1"]

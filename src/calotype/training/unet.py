@@ -54,7 +54,7 @@ class UNetTask:
         self.module = model.unet.train().requires_grad_(True)
         # The layout that the convolutions of CPUs and GPUs alike are fastest in.
         nn.utils.convert_conv2d_weight_memory_format(self.module, torch.channels_last)
-        self.network = torch.compile(self.module) if compiled else self.module
+        self.network = torch.compile(self.module, dynamic=False) if compiled else self.module
         self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
         self.text = model.text_encoders[0].eval().requires_grad_(False)
         self.size = config.vae.sample_size
