@@ -223,7 +223,7 @@ def test_info_says_what_it_is_from_headers(folder: Any, tmp_path: Path, families
     (path / "README.md").write_text("---\nlicense: openrail++\ntags:\n- x\nbase_model: a/b\n---\n# The card\n")
     about = describe(path)
     assert (about.family, about.parameterization, about.zero_terminal_snr) == ("SDXL", "v_prediction", True)
-    assert (about.sampler, about.needs) == ("DPM++ 2M", ())
+    assert (about.sampler, about.needs) == ("DPM++ 2M on leading", ())
     assert about.licence == {"license": "openrail++", "base_model": "a/b"}
     assert list(about.networks) == ["text_encoder", "text_encoder_2", "vae", "unet"]
     assert about.networks["unet"].parameters == sum(p.numel() for p in networks.unet.parameters())

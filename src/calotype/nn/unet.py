@@ -111,16 +111,16 @@ class UNet(nn.Module):
 
         An untrained network then predicts 0, the mean: its first steps learn the data instead of unlearning noise. The
         residual branches stay open, where arXiv 2006.11239's code closed them: behind a closed ``proj_out`` the text is
-        a product of small matrices, and for the first 26,000 samples nothing was learned of it at all; the first 7,000
-        suffice with matrices that keep the size of what they read (Glorot and Bengio, 2010, eq. 16).
+        a product of small matrices, and after 800 steps it still changed nothing; 200 suffice with matrices that keep
+        the size of what they read (Glorot and Bengio, 2010, eq. 16).
         """
         for module in self.modules():
             if isinstance(module, TransformerBlock):
                 attention = module.cross_attention
                 for layer in (attention.query, attention.key, attention.value, attention.out):
                     nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
 
 def _down(config: UNetConfig) -> tuple[nn.ModuleList, list[int]]:
