@@ -87,9 +87,9 @@ def write_folder(
     """Write a model as the folder that ``diffusers.StableDiffusionPipeline.from_pretrained(path)`` opens, in float16.
 
     ``tokenizer_files`` holds the text of vocab.json and merges.txt by file name; ``sampler`` and ``scheduler`` are its
-    publisher's, if one is known. The folder appears whole or not at
-    all; a model that was there is replaced, but the files beside its model_index.json (its card) are kept. Raises
-    CalotypeError if ``path`` holds anything else, cannot be written, or ``dtype`` cannot hold a weight.
+    publisher's, if one is known. The folder appears whole or not at all; a model that was there is replaced, but the
+    files beside its model_index.json (its card) are kept. Raises CalotypeError if ``path`` holds anything else, cannot
+    be written, or ``dtype`` cannot hold a weight.
     """
     parts = (*(encoder.config for encoder in networks.text), networks.vae.config, networks.unet.config)
     assert parts == (*config.text, config.vae, config.unet), "these networks are of another configuration"

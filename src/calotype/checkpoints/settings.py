@@ -15,7 +15,6 @@ _PIPELINES = {
     "StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline", "LatentConsistencyModelPipeline",
 }  # fmt: skip
 """The kinds of model_index.json whose networks are ours."""
-"""The class that is written: the sampler of a model that names none."""
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
 # What our networks do not do. A file that asks for anything else would load and draw nonsense.
@@ -289,7 +288,7 @@ def _write_schedule(config: ScheduleConfig, sampler: str, scheduler: str) -> Set
         settings["algorithm_type"] = "sde-dpmsolver++" if sampler in _VARIANTS else "dpmsolver++"
     if sampler in ("PNDM", "PLMS"):
         settings["skip_prk_steps"] = sampler in _VARIANTS
-    if scheduler in ("leading", "linspace", "trailing") and scheduler != config.spacing:
+    if scheduler in _SCHEDULE_FIXED["timestep_spacing"] and scheduler != config.spacing:
         del settings["timestep_spacing"]  # the file said nothing: classes and networks take it in different ways
     return settings
 

@@ -83,13 +83,11 @@ def _csv_rows(file: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, Any
         names = [name.strip() for name in reader.fieldnames or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise CalotypeError(f"{file}, line 1: {' and '.join(twice)} is named twice.")
+        reader.fieldnames = names
         for row in reader:
             if None in row or None in row.values():
                 raise CalotypeError(f"{file}, line {reader.line_num}: more or fewer fields than the first line names.")
-            yield (
-                reader.line_num,
-                {name.strip(): value for name, value in row.items() if value or name.strip() == "prompt"},
-            )
+            yield reader.line_num, {name: value for name, value in row.items() if value or name == "prompt"}
     except csv.Error as error:
         raise CalotypeError(f"{file}, line {reader.line_num}: {error}.") from error
 
