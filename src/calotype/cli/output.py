@@ -19,7 +19,7 @@ def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
     Raises CalotypeError at once if nothing can be written there.
     """
     seeds = list(seeds)
-    if _is_file(output):
+    if is_file(output):
         _make_ready(output.parent)
         if len(seeds) == 1:
             return iter([output])
@@ -28,7 +28,8 @@ def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
     return (output / f"{_next_number(output):05}-{seed}.png" for seed in seeds)
 
 
-def _is_file(output: Path) -> bool:
+def is_file(output: Path) -> bool:
+    """Whether ``output`` names one picture, not a folder. Raises CalotypeError for names that neither can have."""
     if output.suffix.lower() in _OTHER_PICTURES:
         raise CalotypeError(f"cannot write {output}: pictures are PNG, to carry their record. Name a .png with -o.")
     try:

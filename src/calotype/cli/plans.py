@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from calotype.cli import output
 from calotype.cli.asking import Ask
 from calotype.cli.making import make
 from calotype.errors import CalotypeError
@@ -20,7 +21,7 @@ def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe
     The plan is written first: drawn seeds are kept in it. ``asked`` is all that the recipes depend on; the same
     question in the same folder goes on with the plan that is there, another is refused.
     """
-    if ask.output.suffix.lower() == ".png" and not ask.output.is_dir():
+    if output.is_file(ask.output):
         raise CalotypeError(f"cannot write many pictures to the file {ask.output}: name a folder with -o.")
     path = ask.output / "plan.json"
     of_model = {"model": str(ask.model), "vae": str(ask.vae), "dtype": ask.dtype}
