@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import calotype
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.networks import Networks
-from calotype.configs import PRESETS, ImageConfig, ModelConfig
+from calotype.configs import EMBEDDED, PRESETS, ImageConfig, ModelConfig
 from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import drawn_bank
@@ -248,6 +249,26 @@ def test_a_compiled_run_passes_from_one_size_to_the_next(
         [metrics.loss for metrics in runs.follow(unet.task(each, torch.device("cpu")), each)] for each in (run, plain)
     )
     assert compiled == pytest.approx(eager, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ here, which this machine has not")
+def test_a_compiled_step_teaches_every_parameter_what_an_eager_one_does() -> None:
+    """torch.compile once left all behind the last Upsample without a gradient, and no loss told."""
+    x, target, context = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8), torch.randn(2, 5, 16)
+    narrow = replace(EMBEDDED.unet, channels=(16, 16, 16), num_heads=(2, 2, 2), context_dim=16, norm_groups=4)
+    network = UNet(replace(narrow, transformer_depth=(0, 0, 0)))
+
+    def gradients(forward: Callable[..., torch.Tensor]) -> dict[str, torch.Tensor]:
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            output = forward(x, torch.tensor([300.0, 700.0]), context)
+        F.mse_loss(output.float(), target).backward()
+        return {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+
+    eager, compiled = gradients(network), gradients(torch.compile(network, dynamic=False))
+    far = {name for name in eager if (compiled[name] - eager[name]).norm() > 0.1 * eager[name].norm()}
+    assert not far
 
 
 def test_worlds_of_other_counts_have_latents_of_their_own(

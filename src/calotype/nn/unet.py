@@ -109,10 +109,9 @@ class UNet(nn.Module):
     def init_weights(self) -> None:
         """Zero the head, and let the text in at the size it comes in.
 
-        An untrained network then predicts 0, the mean: its first steps learn the data instead of unlearning noise. The
-        residual branches stay open, where arXiv 2006.11239's code closed them: behind a closed ``proj_out`` the text is
-        a product of small matrices, and after 800 steps it still changed nothing; 200 suffice with matrices that keep
-        the size of what they read (Glorot and Bengio, 2010, eq. 16).
+        An untrained network then predicts 0, the mean: its first steps learn the data instead of unlearning noise. Its
+        residual branches stay open, where arXiv 2006.11239's code closes them, and cross-attention's matrices keep the
+        size of what they read (Glorot and Bengio, 2010, eq. 16).
         """
         for module in self.modules():
             if isinstance(module, TransformerBlock):
