@@ -81,7 +81,7 @@ class Run(_Value):
     anew: bool = False
     """Whether the U-Net does not go on from the base's, but begins with random weights."""
     compiled: bool = False
-    """Whether the U-Net's steps run through torch.compile: a minute at the start, a third faster from then on."""
+    """Whether the U-Net's steps run through torch.compile: minutes at the first start, a sixth faster from then on."""
     folder: Path | None = None
     """Where the export puts the model."""
     cadence: Cadence = Cadence()
