@@ -24,7 +24,7 @@ FLOOR = 0.01
 
 POWER = 0.75
 """How far variances are levelled: at 0 not at all, at 1 wholly. A linear reading of the embedded model's contexts names
-35 % of 122 things after 1,000 steps at 0, 70 % at 0.5, 87 % here and 92 % at 1, where colours are read last."""
+35 % of 122 things after 1,000 steps at 0, 70 % at 0.5, 87 % here and 92 % at 1."""
 
 
 @dataclass(frozen=True)
