@@ -16,7 +16,7 @@ from calotype.errors import CalotypeError
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
-from calotype.nn.hardware import usable
+from calotype.nn.hardware import keep_freed_memory, usable
 from calotype.pipeline import RunState
 from calotype.recipe import Recipe
 from calotype.text.language import language
@@ -87,6 +87,7 @@ def load(
     ``zero_terminal_snr`` can be overridden. Only with ``download`` is anything fetched. Raises CalotypeError when there
     is no model or no such device, or a file of the model is missing, damaged or something else.
     """
+    keep_freed_memory()
     place = EMBEDDED if path is None else located(path, download)
     name = "embedded" if path is None else Path(path).name if place != Path(path) and place.is_dir() else None
     studio = Studio.read(

@@ -1,4 +1,8 @@
-"""Which numbers a device is given: what it is fast at, if the model is large."""
+"""Which numbers a device is given: what it is fast at, if the model is large. And what memory a process keeps."""
+
+import ctypes
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -49,3 +53,29 @@ def test_without_a_name_a_gpu_comes_first(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_device_that_is_not_there_is_told(name: str) -> None:
     with pytest.raises(CalotypeError, match=f"the device '{name}' cannot be used here"):
         usable(name)
+
+
+FETCHED = """
+import ctypes, resource, sys
+from calotype.nn.hardware import keep_freed_memory
+if sys.argv[1] == "True":
+    keep_freed_memory()
+library, size = ctypes.CDLL(None), 2**23
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+for turn in range(5):
+    if turn == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    held = [library.malloc(size) for _ in range(8)]
+    for piece in held:
+        ctypes.memset(piece, 1, size)
+    for piece in held:
+        library.free(piece)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="only glibc has to be told")
+@pytest.mark.parametrize("kept", [False, True])
+def test_freed_memory_is_not_fetched_from_the_system_again(kept: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", FETCHED, str(kept)], capture_output=True, check=True)
+    assert (int(done.stdout) < 2**23) == kept  # of four times 2**26 bytes

@@ -1,11 +1,19 @@
 """What this machine computes with, and which numbers it is fast at."""
 
+import ctypes
+import sys
+
 import torch
 
 from calotype.errors import CalotypeError
 
 SMALL = 100_000_000
 """U-Nets of fewer parameters gain little from half precision, and stay in float32: the same picture everywhere."""
+
+KEPT = 2**30
+"""Bytes of freed memory that the process keeps for its next step."""
+MAPPED = 2**25
+"""Bytes from which on a piece of memory is the system's again once freed: the largest that every glibc takes."""
 
 
 def usable(name: str | None) -> torch.device:
@@ -36,3 +44,15 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 def usual_dtype(device: torch.device, parameters: int) -> torch.dtype:
     """What a model whose U-Net has so many ``parameters`` is loaded in, unless it is asked for otherwise."""
     return torch.float32 if parameters < SMALL else fast_dtype(device)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what it frees, up to `KEPT` bytes, where it is glibc's.
+
+    Else it gives the memory of one step back to the system, which hands it out again in the next, zeroed page by page:
+    a tenth of the time of a U-Net of Stable Diffusion's size.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
+        library.mallopt(trim_threshold, KEPT)
+        library.mallopt(mmap_threshold, MAPPED)
