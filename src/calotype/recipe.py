@@ -206,6 +206,12 @@ class Recipe(_Value):
         None, description="pixels, up to 65536: the size SDXL is to work for; without it, the picture's width"
     )
     target_height: Length | None = Field(None, description="pixels, up to 65536; without it, the picture's height")
+    negative_original_width: Length | None = Field(
+        None, description="pixels, up to 65536: what the negative prompt is told; without it, the same as the prompt"
+    )
+    negative_original_height: Length | None = Field(None, description="pixels, up to 65536")
+    negative_target_width: Length | None = Field(None, description="pixels, up to 65536")
+    negative_target_height: Length | None = Field(None, description="pixels, up to 65536")
     aesthetic_score: float = Field(6.0, ge=0, le=10, description="a number from 0 to 10, for SDXL's refiner")
     negative_aesthetic_score: float = Field(2.5, ge=0, le=10, description="the negative prompt's, from 0 to 10")
 

@@ -104,8 +104,13 @@ def _ours(studio: Studio, recipe: Recipe) -> torch.Tensor:
              "target_height": 768},
             {"original_size": (480, 640), "crops_coords_top_left": (3, 7), "target_size": (768, 1024)},
         ),
+        (
+            {"negative_original_width": 640, "negative_original_height": 480, "negative_target_width": 1024,
+             "negative_target_height": 768},
+            {"negative_original_size": (480, 640), "negative_target_size": (768, 1024)},
+        ),
     ],
-    ids=["usual", "asked for"],
+    ids=["usual", "asked for", "of the negative prompt"],
 )  # fmt: skip
 def test_sizes(
     folders: dict[str, Path], studio: Studio, sampler: str, scheduler: Any, ours: dict[str, Any], theirs: dict[str, Any]

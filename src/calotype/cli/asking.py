@@ -28,7 +28,8 @@ GROUPS = {
     ),
     "SDXL": (
         "refiner_checkpoint", "refiner_switch_at", "original_width", "original_height", "crop_left", "crop_top",
-        "target_width", "target_height", "aesthetic_score", "negative_aesthetic_score",
+        "target_width", "target_height", "negative_original_width", "negative_original_height",
+        "negative_target_width", "negative_target_height", "aesthetic_score", "negative_aesthetic_score",
     ),
     "The picture to begin with": (
         "denoising_strength", "strength_convention", "resize_mode", "image_cfg_scale",

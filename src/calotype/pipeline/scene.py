@@ -171,10 +171,14 @@ class Scene:
             return None
         part = self.part
         width, height = (min(side, part.tile_size or side) for side in self.size)
-        original, target = (
-            (height if high is None else high, width if wide is None else wide)
-            for wide, high in ((part.original_width, part.original_height), (part.target_width, part.target_height))
-        )
+
+        def told(name: str, own: int) -> int:
+            """What is said of this prompt, else of the picture; else the picture's own."""
+            said = getattr(part, f"negative_{name}") if negative else None
+            return next(pixels for pixels in (said, getattr(part, name), own) if pixels is not None)
+
+        original = told("original_height", height), told("original_width", width)
+        target = told("target_height", height), told("target_width", width)
         score = part.negative_aesthetic_score if negative else part.aesthetic_score
         return self.model.sizes(original, (part.crop_top, part.crop_left), target, score)
 
