@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from calotype.errors import CalotypeError
+from calotype.nn import blocks
 from calotype.training import runs, scenes, state
 from calotype.training.loop import Metrics, adamw
 from calotype.training.run import Cadence, OptimizerSettings, Run
@@ -150,6 +152,16 @@ def test_sheets_and_figures_are_of_the_average(make_run: MakeRun) -> None:
     with kept.ema.worn_by(task.module):
         assert task.evaluate()["psnr_boxes"] == pytest.approx(metrics[-1].parts["psnr_boxes"])
     assert task.evaluate()["psnr_boxes"] != pytest.approx(metrics[-1].parts["psnr_boxes"])
+
+
+def test_what_no_gradient_reaches_is_told(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(cadence=Cadence(evaluate=2))
+    assert {m.parts["untaught"] for m in follow(run) if "untaught" in m.parts} == {0}
+    monkeypatch.setattr(
+        blocks.Upsample, "forward", lambda self, x: self.conv(F.interpolate(x.detach(), scale_factor=2))
+    )
+    *_, last = follow(make_run(name="broken", cadence=Cadence(evaluate=2)))
+    assert last.parts["untaught"] > 0
 
 
 def test_the_optimizer_is_as_the_run_says() -> None:

@@ -13,7 +13,6 @@ import torch
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
 from calotype.training import clip, export, state, tokenizer, unet, vae
-from calotype.training.ema import Ema
 from calotype.training.loop import Metrics, Task, hash_of, train
 from calotype.training.run import Run, read
 from calotype.training.state import State
@@ -62,7 +61,7 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
         for metrics in train(task, run, kept.optimizer, step):
             step = metrics.step
             kept.ema.update(task.module, step)
-            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, kept.ema, step)})
+            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, kept, step)})
             state.log(run.name, metrics)
             if time.monotonic() - saved > run.cadence.checkpoint_seconds:
                 kept.save(step)
@@ -77,16 +76,16 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
         finish()
 
 
-def _look(task: Task, run: Run, ema: Ema, step: int) -> dict[str, float]:
-    """Sheet and evaluation of the averaged weights, when they are due."""
+def _look(task: Task, run: Run, kept: State, step: int) -> dict[str, float]:
+    """Sheet and evaluation of the averaged weights, when they are due; and what no gradient has reached yet."""
     sheet, evaluate = step % run.cadence.sheet == 0, step % run.cadence.evaluate == 0 or step == run.steps
     if not sheet and not evaluate:
         return {}
-    with ema.worn_by(task.module):
+    with kept.ema.worn_by(task.module):
         if sheet or step == run.steps:
             with written_whole(state.folder(run.name) / f"sheet-{step:06d}.png") as path:
                 task.sheet().save(path, format="PNG")
-        return task.evaluate() if evaluate else {}
+        return {**task.evaluate(), "untaught": kept.untaught()} if evaluate else {}
 
 
 @contextmanager

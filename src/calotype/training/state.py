@@ -43,6 +43,12 @@ class State:
         with written_whole(folder(self.run.name) / "state.safetensors") as path:
             save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, metadata)
 
+    def untaught(self) -> int:
+        """How many of the tensors that are trained no gradient has reached yet: 0, if the whole network learns."""
+        tensors = [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
+        moments = (self.optimizer.state.get(tensor, {}).get("exp_avg_sq") for tensor in tensors)
+        return sum(moment is None or not moment.any() for moment in moments)
+
     def restore(self) -> int:
         """Take over the run's checkpoint and return its step; 0, and nothing changed, where there is none.
 
