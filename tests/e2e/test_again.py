@@ -115,6 +115,16 @@ def test_a_recipe_that_lies_is_found(
     assert "the first step that differs is 1" in said
 
 
+def test_a_lora_that_cannot_be_attached_is_told(
+    picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = read_record(picture)
+    asking = record.but(recipe=record.recipe.but(prompt="a unicorn <lora:ink:0.8>"))
+    status, said = _verify(_saved(tmp_path / "a.png", picture, asking), tiny_folder, capsys)
+    assert status == 2
+    assert "the prompt asks for the LoRA 'ink': none can be attached yet" in said
+
+
 def test_what_cannot_be_told_is_status_2(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
     for path in (tmp_path / "plain.png", tmp_path / "absent.png", picture):  # the last needs --model
