@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,18 @@ def test_mistakes_are_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"lora"}
+
+
+@pytest.mark.parametrize(("layout", "name"), [("diffusers", "model"), ("ldm", "single.safetensors")])
+def test_convert_writes_over_nothing(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], layout: str, name: str
+) -> None:
+    """Neither over its input, whose numbers may be wider and whose folder may hold more, nor over another file."""
+    model = shutil.copytree(tiny_folder, tmp_path / "model")
+    (tmp_path / "single.safetensors").write_bytes(b"another model")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert cli.main(["convert", str(model), str(tmp_path / name), "--layout", layout]) == 2
+    error = capsys.readouterr().err
+    assert f"{name} is there already" in error
+    assert error.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

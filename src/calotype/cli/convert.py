@@ -13,7 +13,7 @@ _LAYOUTS = ("diffusers", "ldm")
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A model: file, folder, or name in the hub's cache.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where it goes: a new folder, or a .safetensors file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where it goes: a new folder or .safetensors file.")],
     layout: Annotated[str, typer.Option(help="diffusers (a folder) or ldm (one file, as A1111 and ComfyUI read).")],
     dtype: Annotated[str, typer.Option(help="The numbers' type: fp16, bf16 or fp32.")] = "fp16",
     ema: Annotated[bool, typer.Option(help="Take the running averages, where a file holds them.")] = False,
@@ -26,6 +26,10 @@ def convert(
         raise CalotypeError(f"unknown layout {layout!r}: choose diffusers or ldm.")
     if layout == "ldm" and target.suffix != ".safetensors":
         raise CalotypeError(f"cannot write {target}: name a file that ends in .safetensors.")
+    if target.exists():
+        raise CalotypeError(
+            f"{target} is there already, and nothing is written over: name another, or remove it first."
+        )
     numbers = torch_dtype(dtype)
     assert numbers is not None
 
