@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,10 +47,12 @@ def test_a_stopped_study_goes_on(studio: Studio, tmp_path: Path) -> None:
     assert [trial.calls for trial in whole] == [2, 3] * 4
 
 
-def test_other_settings_are_another_study(studio: Studio, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"cfg_scale": 1.0}, {"prompts": ("a", "c")}, {"seeds": (9,)}])
+def test_other_settings_are_another_study(change: dict[str, Any], studio: Studio, tmp_path: Path) -> None:
     next(trials(studio, PLAN, tmp_path))
+    next(trials(studio, replace(PLAN, samplers=("Heun",)), tmp_path))
     with pytest.raises(CalotypeError, match="choose another folder"):
-        next(trials(studio, Plan(("a",), ("Euler",), (2,), (1,), cfg_scale=1.0), tmp_path))
+        next(trials(studio, replace(PLAN, **change), tmp_path))
 
 
 def test_the_table_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from calotype.errors import CalotypeError
 from calotype.nn import blocks
@@ -117,6 +117,13 @@ def test_losses_depend_on_the_seed(make_run: MakeRun, whole: tuple[Run, list[Met
 def test_other_settings_are_refused(make_run: MakeRun, whole: tuple[Run, list[Metrics]]) -> None:
     with pytest.raises(CalotypeError, match="another optimizer"):
         next(follow(make_run(name="whole", optimizer=OptimizerSettings(weight_decay=0.5))))
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"step": "many"}, {"step": "3", "run": "{"}])
+def test_a_checkpoint_of_something_else_is_named(make_run: MakeRun, metadata: dict[str, str] | None) -> None:
+    save_file({"x": torch.zeros(1)}, state.folder("odd") / "state.safetensors", metadata)
+    with pytest.raises(CalotypeError, match=r"state\.safetensors is damaged or of another network"):
+        next(follow(make_run(name="odd")))
 
 
 def test_a_damaged_checkpoint_is_named(make_run: MakeRun, whole: tuple[Run, list[Metrics]]) -> None:

@@ -196,6 +196,8 @@ def test_the_chain_from_run_files_to_pictures(
     monkeypatch.setattr(unet, "EVALUATED", 2)
     monkeypatch.setattr(unet, "SHOWN", 1)
     assert list(runs.start(tmp_path / "w.toml")) == []
+    with pytest.raises(CalotypeError, match="the device 'gpu' cannot be used here"):
+        next(runs.start(tmp_path / "u.toml", device="gpu"))
     assert [metrics.step for metrics in runs.start(tmp_path / "u.toml", device="cpu")] == [1, 2]
     assert list(runs.start(tmp_path / "e.toml")) == []
     state.save_product("v", Autoencoder(config.vae))

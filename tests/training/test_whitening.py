@@ -1,4 +1,4 @@
-"""Whitened contexts: uncorrelated, and a U-Net that reads them says what it said."""
+"""Whitened contexts: their variances levelled, and a U-Net that reads them says what it said."""
 
 from copy import deepcopy
 
@@ -29,7 +29,7 @@ def test_whitened_contexts_are_centred_and_of_mean_square_one(contexts: torch.Te
     assert white.square().mean().item() == pytest.approx(1, abs=1e-4)
 
 
-def test_variances_are_levelled_above_the_floor_and_uncorrelated(contexts: torch.Tensor) -> None:
+def test_variances_are_levelled_above_the_floor(contexts: torch.Tensor) -> None:
     white = Whitening.of(contexts)(contexts).flatten(0, 1).double()
     before = torch.linalg.eigvalsh(torch.cov(contexts.flatten(0, 1).double().T))
     after = torch.linalg.eigvalsh(torch.cov(white.T))

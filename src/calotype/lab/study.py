@@ -78,7 +78,8 @@ def trials(model: Model, plan: Plan, folder: Path) -> Iterator[Trial]:
                 if number == 0:
                     place = picture(folder, name, steps)
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    to_image(model.decode(found)).save(place)
+                    with written_whole(place) as temporary:
+                        to_image(model.decode(found)).save(temporary, "PNG")
                 done.append(trial)
                 _write(table, done)
                 yield trial
@@ -174,10 +175,10 @@ def _write(table: Path, done: Sequence[Trial]) -> None:
 
 
 def _check_settings(model: Model, plan: Plan, path: Path) -> None:
-    """Two studies may share a table only if a trial means the same in both."""
+    """Two studies may share a table only if a trial means the same in both, and each row is over the same trials."""
     settings = {
         "model": model.hash, "cfg_scale": plan.cfg_scale, "scheduler": plan.scheduler,
-        "reference_steps": plan.reference_steps,
+        "reference_steps": plan.reference_steps, "prompts": plan.prompts, "seeds": plan.seeds,
     }  # fmt: skip
     if not path.exists():
         with written_whole(path) as temporary:

@@ -12,6 +12,7 @@ import torch
 
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
+from calotype.nn.hardware import usable
 from calotype.training import clip, export, state, tokenizer, unet, vae
 from calotype.training.loop import Metrics, Task, hash_of, train
 from calotype.training.run import Run, read
@@ -35,7 +36,7 @@ def start(file: Path, device: str | None = None, fresh: bool = False) -> Iterato
         return
     if not run.phases:
         raise CalotypeError(f"run {run.name!r} has no phases: give it at least one [[phases]] table.")
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = usable(device)
     with torch.random.fork_rng():
         torch.manual_seed(hash_of(run.seed))
         task = TASKS[run.task](run, place)

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -65,7 +64,9 @@ class State:
             step, earlier = int(metadata["step"]), json.loads(metadata.get("earlier", "{}"))
             self.run.check_continues(Run.model_validate_json(metadata["run"]), step)
             self._fill(tensors)
-        except (OSError, SafetensorError, KeyError, RuntimeError, ValidationError) as error:
+        except CalotypeError:
+            raise
+        except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CalotypeError(
                 f"checkpoint {path} is damaged or of another network: remove it to start afresh."
             ) from error

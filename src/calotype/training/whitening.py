@@ -1,4 +1,4 @@
-"""Whitening: contexts in coordinates of equal variance while a U-Net is trained, and the way back.
+"""Whitening: contexts in coordinates of more equal variances while a U-Net is trained, and the way back.
 
 A contrastively trained encoder puts what it was rewarded for most, such as colours, into a few directions of great
 variance, and what tells one thing from another into many of almost none. The weights that read those are learned last,
@@ -29,7 +29,7 @@ POWER = 0.75
 
 @dataclass(frozen=True)
 class Whitening:
-    """``(context - mean) @ matrix``: uncorrelated, of mean square 1."""
+    """``(context - mean) @ matrix``: centred, of mean square 1, its principal variances more alike."""
 
     mean: Float[Tensor, "d"]
     matrix: Float[Tensor, "d d"]
