@@ -246,6 +246,30 @@ def test_a_nest_of_tuples_takes_no_time(tmp_path: Path) -> None:
     assert open_file(tmp_path / "model.ckpt").weights == {}
 
 
+def test_a_dictionary_is_made_of_pairs(tmp_path: Path) -> None:
+    """A hundred thousand times the same list of a hundred thousand would be unpacked to ten billion items."""
+    for pair, message in (((b"U\x01aK\x01U\x01bK\x02"), "no pairs"), (b"U\x01aK\x01", None)):
+        program = b"\x80\x02ccollections\nOrderedDict\n](](" + pair + b"ee\x85R."
+        write_zip(tmp_path / "model.ckpt", {"data.pkl": program})
+        if message:
+            refused(tmp_path / "model.ckpt", message)
+        else:
+            assert open_file(tmp_path / "model.ckpt").metadata == {"a": "1"}
+
+
+def test_a_number_too_long_to_write_is_left_out(tmp_path: Path) -> None:
+    """Python refuses to make a text of more than 4,300 digits."""
+    torch.save({"state_dict": WEIGHTS, "epoch": 3, "global_step": 10**5000}, tmp_path / "model.ckpt")
+    assert opened(tmp_path / "model.ckpt").metadata == {"epoch": "3"}
+
+
+def test_among_many_names_one_twice_takes_no_time(tmp_path: Path) -> None:
+    """Counting each of them would take ten billion comparisons."""
+    names = [*(f"k{number}" for number in range(100_000)), "k99999"]
+    (tmp_path / "file").write_bytes(header("{" + ",".join(f'"{name}":0' for name in names) + "}", 0))
+    refused(tmp_path / "file", "'k99999' is there twice")
+
+
 def test_legacy_tricks(tmp_path: Path) -> None:
     path = tmp_path / "model.ckpt"
     torch.save(WEIGHTS, path, _use_new_zipfile_serialization=False)

@@ -32,6 +32,25 @@ def test_info_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert about["sha256"].startswith(about["hash (AutoV2)"])
 
 
+def test_info_shows_what_a_terminal_would_obey(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    title = "\x1b[2J\x9b2J\r猫\ud800"
+    entries = {"__metadata__": {"title": title}, "emb_params": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    header = json.dumps(entries).encode()
+    (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert cli.main(["info", str(tmp_path / "x")]) == 0
+    assert r"  title: \x1b[2J\x9b2J\r猫\ud800" in capsys.readouterr().out.splitlines()
+    assert cli.main(["info", str(tmp_path / "x"), "--json"]) == 0
+    answer = capsys.readouterr().out
+    assert answer.isascii()
+    assert json.loads(answer)["metadata"] == {"title": title}
+
+
+def test_mistakes_show_what_a_terminal_would_obey(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "\x1b[2JPipeline"}))
+    assert cli.main(["info", str(tmp_path)]) == 2
+    assert r"is a \x1b[2J, which Calotype does not run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

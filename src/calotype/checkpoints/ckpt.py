@@ -109,12 +109,17 @@ def _state(path: Path, content: Any, find: Callable[[pickles.Storage], Member]) 
     if not isinstance(state, dict):
         raise CalotypeError(f"{path} holds no named weights: it is not a model.")
     weights = {key: _stored(path, key, value, find) for key, value in state.items() if _is_tensor(value)}
-    plain = {key: str(value)[:200] for key, value in content.items() if isinstance(value, (str, int, float))}
+    plain = {key: str(value)[:200] for key, value in content.items() if _is_plain(value)}
     return weights, plain
 
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, pickles.Tensor)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is worth telling; Python refuses to write numbers of thousands of digits."""
+    return value.bit_length() <= 64 if isinstance(value, int) else isinstance(value, (str, float))
 
 
 def _stored(path: Path, key: str, tensor: pickles.Tensor, find: Callable[[pickles.Storage], Member]) -> Stored:

@@ -118,7 +118,7 @@ def _source(folder: Path, stem: str, names: Names) -> Source:
     for shard in _shards(path) if path.suffix == ".json" else [path]:
         part = open_file(shard).weights
         if twice := part.keys() & weights.keys():
-            raise CalotypeError(f"{path} has weights {min(twice)} in two files. Fetch the model again.")
+            raise CalotypeError(f"{path} has weights {min(twice)!r} in two files. Fetch the model again.")
         weights |= part
     return Source(path, names, regular(weights))
 

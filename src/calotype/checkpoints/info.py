@@ -124,4 +124,4 @@ def _card(path: Path) -> dict[str, str]:
 def as_json(info: Info, **more: str) -> str:
     """The same as a JSON object, with ``more`` fields."""
     content = {**vars(info), "path": str(info.path), "networks": {k: vars(v) for k, v in info.networks.items()}, **more}
-    return json.dumps(content, indent=2, ensure_ascii=False, default=dict)
+    return json.dumps(content, indent=2, default=dict)

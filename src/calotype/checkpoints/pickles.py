@@ -292,7 +292,11 @@ def _storage(description: Any) -> Storage:
 
 def _ordered(*arguments: Any) -> dict[str, Any]:
     """An OrderedDict: empty in newer files, made from a list of pairs by Python 2."""
-    return _pairs([part for pair in (arguments[0] if arguments else ()) for part in pair])
+    pairs = arguments[0] if arguments else ()
+    # Before they are joined: lists that hold one long list again and again would be endless.
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+        raise TypeError("makes a dictionary of what are no pairs")
+    return _pairs([part for pair in pairs for part in pair])
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:

@@ -42,10 +42,11 @@ def read_safetensors(path: Path) -> TensorFile:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"{name!r} is there twice")
+        content[name] = value
     return content
 
 
@@ -56,7 +57,7 @@ def _entry(path: Path, key: str, entry: Any, data: int) -> Stored:
         case _:
             raise _damaged(path, f"its entry {key!r} is not one of a tensor")
     if dtype not in ITEM_SIZES:
-        raise CalotypeError(f"{path} holds numbers of a type that Calotype does not read: {key} is {dtype}.")
+        raise CalotypeError(f"{path} holds numbers of a type that Calotype does not read: {key!r} is {dtype!r}.")
     if not all(type(side) is int and side >= 0 for side in shape) or len(shape) > 8:
         raise _damaged(path, f"the shape of {key!r} is {str(shape)[:80]}")
     stored = Stored.contiguous(path, dtype, data + begin, tuple(shape))

@@ -20,6 +20,7 @@ from calotype.cli.pull import pull
 from calotype.cli.resume import resume
 from calotype.cli.samplers import samplers
 from calotype.cli.study import study
+from calotype.cli.terminal import printable
 from calotype.cli.tokens import tokens
 from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
@@ -69,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> int:
         status = app(args, prog_name="calotype", standalone_mode=False)
     except (CalotypeError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        print(f"calotype: {' '.join(message.split())}", file=sys.stderr)
+        print(f"calotype: {printable(' '.join(message.split()))}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calotype.cli.terminal import printable
+
 if TYPE_CHECKING:
     from calotype.checkpoints.hashes import Progress
     from calotype.checkpoints.info import Info
@@ -27,7 +29,7 @@ def info(
 
     about = reading.describe(located(path))
     found = _hashes(about) if hashes else {}
-    typer.echo(reading.as_json(about, **found) if as_json else "\n".join(_lines(about, found)))
+    typer.echo(reading.as_json(about, **found) if as_json else "\n".join(map(printable, _lines(about, found))))
 
 
 def _hashes(about: "Info") -> dict[str, str]:
