@@ -183,7 +183,10 @@ def test_calls_and_draws_are_counted(row, steps):
     if row.calls:
         assert len(asked) == row.calls(steps)
     assert [moment.call for moment in moments] == list(range(len(asked)))
-    assert all(0 <= moment.step < moment.steps for moment in moments) or row.name == "DPM adaptive"
+    assert all(0 <= moment.step < moment.steps == steps for moment in moments)
+    assert all(before.step <= after.step for before, after in pairwise(moments))
+    if row.name not in ("DPM fast", "DPM adaptive"):
+        assert all(moment.step == moment.interval for moment in moments)
     assert len(noise.drawn) == len(set(noise.drawn))
     if row.noise == "normal":
         assert noise.drawn == list(range(1, states[-1].draws))

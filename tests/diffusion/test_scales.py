@@ -5,7 +5,7 @@ from calotype.diffusion.scales import along, within
 
 
 def _over(scale_at, steps=5):
-    return [scale_at(Moment(step, steps, step)) for step in range(steps)]
+    return [scale_at(Moment(step, step, steps, step)) for step in range(steps)]
 
 
 def test_straight_lines_through_the_points():

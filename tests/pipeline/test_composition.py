@@ -86,6 +86,25 @@ def test_at_strength_zero_it_is_as_if_left_out(
     assert _picture(studio, **nothing).tobytes() == _picture(studio, **left_out).tobytes()
 
 
+def test_every_call_of_an_open_ended_sampler_is_guided(studio: Studio) -> None:
+    asked: list[int] = []
+    hook = studio.unet.register_forward_pre_hook(lambda _, args: asked.append(len(args[0])))
+    *_, last = studio.states(Recipe(prompt="a unicorn", negative_prompt="on", seed=1, steps=3, sampler="DPM adaptive"))
+    hook.remove()
+    assert last.index > 1
+    assert asked == [2] * last.state.calls
+
+
+@pytest.mark.parametrize("sampler", ["DPM fast", "DPM adaptive"])
+def test_schedules_are_kept_where_intervals_are_not_the_steps(studio: Studio, sampler: str) -> None:
+    recipe = Recipe(prompt="a unicorn", seed=1, steps=6, sampler=sampler)
+    plain = [state.x for state in studio.states(recipe)]
+    for change in ({"prompt": "a [unicorn:cat:0.5]"}, {"cfg_end": 0.5}):
+        changed = [state.x for state in studio.states(recipe.but(**change))]
+        assert plain[0].equal(changed[0])
+        assert not plain[-1].equal(changed[-1])
+
+
 def test_a_second_pass_of_strength_zero_enlarges_only(studio: Studio) -> None:
     recipe = RECIPE.but(hr_denoising_strength=0, mask=None)
     *_, last_of_first, only = studio.states(recipe)

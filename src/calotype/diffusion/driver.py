@@ -17,10 +17,12 @@ from calotype.diffusion.schedules import Schedule
 class Moment:
     """Where a run is when the denoiser is asked: what prompt schedules and ranges choose by."""
 
-    step: int
+    interval: int
     """The interval being crossed, from 0."""
+    step: int
+    """The ladder's step in which that interval begins, from 0: its own number, but for samplers of other intervals."""
     steps: int
-    """Intervals of the whole plan; 1 where it is open-ended."""
+    """Steps of the ladder."""
     call: int
     """Calls of the denoiser before this one, in the whole run."""
 
@@ -65,9 +67,9 @@ def latent(x: Float[Tensor, "b *shape"], sigma: float) -> Float[Tensor, "b *shap
 
 
 def _step(sampler: Sampler, denoiser_at: DenoiserAt, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    calls = count(state.calls)
+    calls, step = count(state.calls), plan.step(state)
 
     def denoise(x: Tensor, sigma: float) -> Denoised:
-        return denoiser_at(Moment(state.index, len(plan.intervals), next(calls)))(x, sigma)
+        return denoiser_at(Moment(state.index, step, plan.steps, next(calls)))(x, sigma)
 
     return replace(sampler.step(denoise, plan, noise, state), calls=next(calls))

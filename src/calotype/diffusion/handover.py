@@ -10,11 +10,11 @@ from calotype.diffusion.samplers.state import Denoised, Denoiser
 
 def handing_over(first: DenoiserAt, second: DenoiserAt, at_second: Callable[[float], bool]) -> DenoiserAt:
     """``first``, and ``second`` in steps that begin at its noise levels. A step is never shared."""
-    steps: dict[int, bool] = {}
+    intervals: dict[int, bool] = {}
 
     def denoiser_at(moment: Moment) -> Denoiser:
         def denoise(x: Tensor, sigma: float) -> Denoised:
-            chosen = second if steps.setdefault(moment.step, at_second(sigma)) else first
+            chosen = second if intervals.setdefault(moment.interval, at_second(sigma)) else first
             return chosen(moment)(x, sigma)
 
         return denoise

@@ -60,6 +60,11 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
 class AdaptivePlan(Plan):
     """Open-ended: done when the controller has reached the lowest level."""
 
+    def step(self, state: SamplerState) -> int:
+        """As far along the ladder's steps as the level reached is along log sigma."""
+        ((highest, lowest),) = self.intervals
+        return int(self.steps * math.log(highest / _controller(self, state)[0]) / math.log(highest / lowest))
+
     def done(self, state: SamplerState) -> bool:
         """Whether the lowest level is reached."""
         return math.log(_controller(self, state)[0] / self.intervals[0][1]) <= 1e-5

@@ -83,6 +83,10 @@ class Plan:
         """The two noise levels of the step that `state` is about to take."""
         return self.intervals[state.index]
 
+    def step(self, state: SamplerState) -> int:
+        """The ladder's step, from 0, in which the interval begins that `state` is about to cross."""
+        return state.index * self.steps // len(self.intervals)
+
     def last(self, state: SamplerState) -> bool:
         """Whether `state` is about to take the last step."""
         return state.index == len(self.intervals) - 1
