@@ -71,7 +71,7 @@ def test_runs_of_several_passes_and_choices(studio: Studio, change: dict[str, ob
 
 def test_it_knows_its_model_and_its_picture(studio: Studio, saved: Path, tiny_folder: Path) -> None:
     run = read_run(saved)
-    assert (run.model, run.output) == (str(tiny_folder), str(saved.with_name("a.png")))
+    assert (run.files, run.output) == ((tiny_folder,), str(saved.with_name("a.png")))
 
 
 def test_another_model_is_refused(studio: Studio, saved: Path) -> None:
@@ -128,13 +128,13 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(studio: Studio, tmp_
 def test_another_version_is_refused(saved: Path) -> None:
     with safe_open(saved, "pt") as file:
         metadata = file.metadata()
-    values = {**json.loads(metadata["calotype_run"]), "version": 2}
+    values = {**json.loads(metadata["calotype_run"]), "version": 1}
     save_file(load_file(saved), saved, {"calotype_run": json.dumps(values)})
-    with pytest.raises(CalotypeError, match="of version 2, this Calotype reads version 1"):
+    with pytest.raises(CalotypeError, match="of version 1, this Calotype reads version 2"):
         read_run(saved)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 1, "sha256": ""}', None])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 2, "sha256": ""}', None])
 def test_what_is_no_run_is_refused_in_one_line(saved: Path, text: str | None) -> None:
     save_file(load_file(saved), saved, None if text is None else {"calotype_run": text})
     with pytest.raises(CalotypeError, match=str(saved)) as error:

@@ -88,8 +88,9 @@ def load(
     is no model or no such device, or a file of the model is missing, damaged or something else.
     """
     keep_freed_memory()
-    place = EMBEDDED if path is None else located(path, download)
-    name = "embedded" if path is None else Path(path).name if place != Path(path) and place.is_dir() else None
+    path = EMBEDDED if path is None else Path(path)
+    place = located(path, download)
+    name = "embedded" if place == EMBEDDED else path.name if place != path and place.is_dir() else None
     studio = Studio.read(
         place,
         name,

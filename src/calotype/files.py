@@ -21,6 +21,14 @@ def cache_dir(*parts: str) -> Path:
     return folder
 
 
+def is_there(path: Path) -> bool:
+    """`Path.exists`, but False where it would raise: of what may not be looked at, and of names too long for a file."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well, and vanishes when it does not.

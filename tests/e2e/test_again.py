@@ -1,18 +1,24 @@
 """A picture stopped at any moment, made again, and compared with what its file says."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from calotype import cli
+from calotype.api import EMBEDDED, load
+from calotype.cli import runs
 from calotype.imaging.picture import Picture
 from calotype.imaging.png import read_record
+from calotype.pipeline import save_run
 from calotype.recipe import Record
 
 
@@ -86,7 +92,7 @@ def test_a_flipped_pixel_is_found(
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        ({"model_hash": "0" * 64}, "another model file (0000000000 then, "),
+        ({"model_hash": "0" * 64}, "another model file or --vae (0000000000 then, "),
         ({"threads": 63}, "another number of threads (63 then, 1 now)"),
         ({"versions": {"torch": "1.0"}}, "another torch (1.0 then, "),
         ({"cpu": "abacus"}, "another CPU (abacus then, "),
@@ -123,6 +129,58 @@ def test_a_lora_that_cannot_be_attached_is_told(
     status, said = _verify(_saved(tmp_path / "a.png", picture, asking), tiny_folder, capsys)
     assert status == 2
     assert "the prompt asks for the LoRA 'ink': none can be attached yet" in said
+
+
+@pytest.fixture
+def other_vae(tiny_folder: Path, tmp_path: Path) -> Path:
+    own = load_file(tiny_folder / "vae" / "diffusion_pytorch_model.safetensors")
+    save_file({name: value * 1.5 for name, value in own.items()}, tmp_path / "other.safetensors")
+    return tmp_path / "other.safetensors"
+
+
+def test_another_autoencoder_is_put_in_again(
+    tiny_folder: Path, other_vae: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, cut = tmp_path / "whole.png", tmp_path / "cut.png"
+    of_model = ["--model", str(tiny_folder), "--vae", str(other_vae)]
+    assert cli.main(["txt2img", "a", "--seed", "7", "--steps", "2", *of_model, "-o", str(whole)]) == 0
+    assert cli.main(["verify", str(whole), *of_model]) == 0
+    assert cli.main(["again", str(whole), *of_model, "-o", str(tmp_path / "again.png")]) == 0
+    assert (tmp_path / "again.png").read_bytes() == whole.read_bytes()
+
+    capsys.readouterr()
+    assert cli.main(["verify", str(whole), *of_model[:2]]) == 1
+    assert "another model file or --vae" in capsys.readouterr().out
+
+    recipe, studio = read_record(whole).recipe, load(tiny_folder, vae=other_vae)
+    save_run(tmp_path / "run", studio, recipe, next(studio.states(recipe)), cut)
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert cut.read_bytes() == whole.read_bytes()
+    own = tiny_folder / "vae" / "diffusion_pytorch_model.safetensors"
+    assert cli.main(["resume", str(tmp_path / "run"), "--vae", str(own)]) == 2
+    assert f"not {load(tiny_folder, vae=own).hash[:10]}. Give that one with --model" in capsys.readouterr().err
+
+
+def test_a_model_that_is_only_called_embedded_has_to_be_named(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, run = tmp_path / "a.png", tmp_path / "run"
+    mine = shutil.copytree(tiny_folder, tmp_path / "embedded")
+    assert cli.main(["txt2img", "a", "--steps", "1", "--model", str(mine), "-o", str(picture)]) == 0
+    recipe, studio = read_record(picture).recipe, load(mine)
+    save_run(run, studio, recipe, next(studio.states(recipe)), tmp_path / "b.png")
+    assert cli.main(["resume", str(run)]) == 0
+    mine.rename(tmp_path / "moved")
+    for command in ("verify", "again", "resume"):
+        assert cli.main([command, str(run if command == "resume" else picture)]) == 2
+        assert "was made with embedded (sha256 " in capsys.readouterr().err
+
+
+def test_the_embedded_model_is_known_by_its_bytes(other_vae: Path) -> None:
+    studio = load(EMBEDDED)
+    assert studio.config.name == "embedded"
+    assert runs.embedded("", studio.hash, []) == EMBEDDED
+    assert runs.embedded("", replace(studio, files=(EMBEDDED, other_vae)).hash, [other_vae]) == EMBEDDED
 
 
 def test_what_cannot_be_told_is_status_2(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

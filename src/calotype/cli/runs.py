@@ -1,6 +1,6 @@
 """What the commands that make pictures share: the bar they show, and the file in which a run can be taken up."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from calotype.pipeline import RunState
 
 State = TypeVar("State")
+
+VAE = "The file that its autoencoder came from, where that was not the model's own."
+"""What ``--vae`` takes where a picture is made again."""
 
 
 @contextmanager
@@ -52,23 +55,38 @@ def place(picture: Path) -> Path:
     return picture.with_suffix(".run.safetensors")
 
 
-def studio_of(record: Record | None, model: Path | None, threads: int | None) -> "Studio":
+def studio_of(record: Record | None, model: Path, parts: Sequence[Path], threads: int | None) -> "Studio":
     """The model to make a picture again with: its dtype, device and threads are those that its record tells of.
 
-    It is on the CPU where there is no such device. Raises CalotypeError when it has to be named.
+    It is on the CPU where there is no such device. ``parts`` take the places of its own networks.
     """
     import torch
 
     from calotype import api
 
-    if model is None and record and record.model != "embedded":
-        raise CalotypeError(
-            f"the picture was made with {record.model} (sha256 {record.model_hash[:10]}): say where it is with --model."
-        )
     threads = threads or (record.threads if record else None)
     if threads is not None:
         torch.set_num_threads(threads)
-    return api.load(model, _there(record.device), torch_dtype(record.dtype)) if record else api.load(model, None)
+    studio = api.load(model, _there(record.device), torch_dtype(record.dtype)) if record else api.load(model, None)
+    for part in parts:
+        studio = studio.with_part(part)
+    return studio
+
+
+def embedded(name: str, sha256: str, parts: Sequence[Path]) -> Path:
+    """Where the embedded model is, if a picture's model of this ``name`` was that one, with ``parts`` put in.
+
+    Raises CalotypeError for any other: it has to be named.
+    """
+    from calotype.api import EMBEDDED
+    from calotype.checkpoints.hashes import files_hash
+
+    if sha256 and files_hash([EMBEDDED, *parts]) == sha256:
+        return EMBEDDED
+    raise CalotypeError(
+        f"the picture was made with {name} (sha256 {sha256[:10]}): say where it is with --model, "
+        "and where its autoencoder is with --vae if it had another."
+    )
 
 
 def _there(device: str) -> str:

@@ -10,7 +10,8 @@ from calotype.cli import runs
 
 def verify(
     png: Annotated[Path, typer.Argument(help="A picture of Calotype's.")],
-    model: Annotated[Path | None, typer.Option(help="The model; without it: the embedded one.")] = None,
+    model: Annotated[Path | None, typer.Option(help="The model, if it is not the embedded one.")] = None,
+    vae: Annotated[Path | None, typer.Option(help=runs.VAE)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as then.")] = None,
 ) -> None:
     """Make a picture again and compare. Status 0: equal; 1: it differs, with the likely cause; 2: it cannot be told.
@@ -23,7 +24,9 @@ def verify(
     from calotype.imaging.png import read_record
 
     record = read_record(png)
-    studio = runs.studio_of(record, model, threads)
+    parts = [vae] if vae else []
+    model = model or runs.embedded(record.model, record.model_hash, parts)
+    studio = runs.studio_of(record, model, parts, threads)
     with runs.shown(len(record.digests)) as watched:
         again = studio.develop(record.recipe, watched(studio.states(record.recipe)))
     with Image.open(png) as image:

@@ -10,7 +10,7 @@ from calotype.imaging.reading import fingerprint
 from calotype.recipe import Record
 
 _SAID = {
-    "model_hash": "another model file",
+    "model_hash": "another model file or --vae",
     "refiner_hash": "another refiner",
     "dtype": "another number format",
     "device": "another device",

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +20,7 @@ from calotype.pipeline.passes import settle
 from calotype.pipeline.run import RunState, record
 from calotype.recipe import Recipe, Record
 
-VERSION = 1
+VERSION = 2
 _KEY = "calotype_run"
 _MEMORY = "memory."
 
@@ -30,8 +31,8 @@ class SavedRun:
 
     record: Record
     state: RunState
-    model: str
-    """The model's folder or file; empty for the embedded one."""
+    files: tuple[Path, ...]
+    """The model's folder or file, and those of the networks put in since (`Model.files`)."""
     output: str
     """The picture it was to become."""
 
@@ -44,7 +45,7 @@ class SavedRun:
         if now.model_hash != self.record.model_hash:
             raise CalotypeError(
                 f"the run was begun with another model: {self.record.model}, sha256 {self.record.model_hash[:10]}, "
-                f"not {now.model_hash[:10]}. Give that one with --model."
+                f"not {now.model_hash[:10]}. Give that one with --model, and its autoencoder with --vae if it had one."
             )
         if now.refiner_hash != self.record.refiner_hash:
             raise CalotypeError(f"the run was begun with another refiner, sha256 {self.record.refiner_hash[:10]}.")
@@ -66,7 +67,7 @@ def save_run(path: Path, model: Model, recipe: Recipe, state: RunState, output: 
         "passage": state.passage,
         "counters": [sampler.index, sampler.calls, sampler.draws],
         "sha256": _sha256(tensors),
-        "model": str(model.files[0].absolute()) if model.files and model.config.name != "embedded" else "",
+        "files": [str(file.absolute()) for file in model.files],
         "output": str(output.absolute()),
     }
     with written_whole(path) as temporary:
@@ -98,7 +99,7 @@ def read_run(path: Path, device: str = "cpu") -> SavedRun:
         raise CalotypeError(f"the run {path} is damaged: begin the picture anew.") from error
 
 
-def _unpacked(values: dict[str, object], tensors: dict[str, Tensor], path: Path) -> SavedRun:
+def _unpacked(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> SavedRun:
     if values["version"] != VERSION:
         raise CalotypeError(
             f"the run {path} is of version {values['version']}, this Calotype reads version {VERSION}: "
@@ -106,8 +107,9 @@ def _unpacked(values: dict[str, object], tensors: dict[str, Tensor], path: Path)
         )
     if values["sha256"] != _sha256(tensors):
         raise CalotypeError(f"the run {path} is damaged: its numbers are not those it was saved with.")
-    saved, counters = values["record"], values["counters"]
-    if not (isinstance(saved, dict) and isinstance(counters, list) and isinstance(values["passage"], int)):
+    saved, counters, files = values["record"], values["counters"], values["files"]
+    shapes = {"record": dict, "counters": list, "files": list, "passage": int}
+    if not all(isinstance(values[name], shape) for name, shape in shapes.items()):
         raise TypeError("not the shape of a run")
     memory = {name.removeprefix(_MEMORY): tensor for name, tensor in tensors.items() if name.startswith(_MEMORY)}
     index, calls, draws = (int(count) for count in counters)
@@ -115,7 +117,7 @@ def _unpacked(values: dict[str, object], tensors: dict[str, Tensor], path: Path)
     state = RunState(
         values["passage"], SamplerState(tensors["x"], tensors["x0"], index, calls, draws, memory), done.digests
     )
-    return SavedRun(done, state, str(values["model"]), str(values["output"]))
+    return SavedRun(done, state, tuple(Path(file) for file in files), str(values["output"]))
 
 
 def _sha256(tensors: dict[str, Tensor]) -> str:
