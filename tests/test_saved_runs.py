@@ -113,6 +113,18 @@ def test_a_changed_number_is_noticed(saved: Path) -> None:
         read_run(saved)
 
 
+@pytest.mark.parametrize(
+    ("was", "now"), [('"seed": 7', '"seed": 8'), ('"passage": 0', '"passage": 7'), ('"counters": [1', '"counters": [2')]
+)
+def test_a_changed_word_is_noticed(saved: Path, was: str, now: str) -> None:
+    with safe_open(saved, "pt") as file:
+        text = file.metadata()["calotype_run"]
+    assert was in text
+    save_file(load_file(saved), saved, {"calotype_run": text.replace(was, now)})
+    with pytest.raises(CalotypeError, match="not those it was saved with"):
+        read_run(saved)
+
+
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(studio: Studio, tmp_path: Path) -> None:
     state, limits = next(studio.states(RECIPE)), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))

@@ -61,15 +61,15 @@ def save_run(path: Path, model: Model, recipe: Recipe, state: RunState, output: 
     tensors = {"x": sampler.x, "x0": sampler.x0}
     tensors |= {_MEMORY + name: tensor for name, tensor in sampler.memory.items()}
     tensors = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-    values = {
+    values: dict[str, Any] = {
         "version": VERSION,
         "record": record(model, settle(model, recipe), state).model_dump(mode="json"),
         "passage": state.passage,
         "counters": [sampler.index, sampler.calls, sampler.draws],
-        "sha256": _sha256(tensors),
         "files": [str(file.absolute()) for file in model.files],
         "output": str(output.absolute()),
     }
+    values["sha256"] = _sha256(values, tensors)
     with written_whole(path) as temporary:
         save_file(tensors, temporary, {_KEY: json.dumps(values)})
 
@@ -105,23 +105,18 @@ def _unpacked(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) ->
             f"the run {path} is of version {values['version']}, this Calotype reads version {VERSION}: "
             "go on with the Calotype that wrote it, or begin the picture anew."
         )
-    if values["sha256"] != _sha256(tensors):
+    if values.pop("sha256") != _sha256(values, tensors):
         raise CalotypeError(f"the run {path} is damaged: its numbers are not those it was saved with.")
-    saved, counters, files = values["record"], values["counters"], values["files"]
-    shapes = {"record": dict, "counters": list, "files": list, "passage": int}
-    if not all(isinstance(values[name], shape) for name, shape in shapes.items()):
-        raise TypeError("not the shape of a run")
     memory = {name.removeprefix(_MEMORY): tensor for name, tensor in tensors.items() if name.startswith(_MEMORY)}
-    index, calls, draws = (int(count) for count in counters)
-    done = Record(**saved)
-    state = RunState(
-        values["passage"], SamplerState(tensors["x"], tensors["x0"], index, calls, draws, memory), done.digests
-    )
-    return SavedRun(done, state, tuple(Path(file) for file in files), str(values["output"]))
+    done = Record(**values["record"])
+    state = SamplerState(tensors["x"], tensors["x0"], *values["counters"], memory)
+    files = tuple(Path(file) for file in values["files"])
+    return SavedRun(done, RunState(values["passage"], state, done.digests), files, values["output"])
 
 
-def _sha256(tensors: dict[str, Tensor]) -> str:
-    total = hashlib.sha256()
+def _sha256(values: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """Of all that is kept."""
+    total = hashlib.sha256(json.dumps(values).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
