@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from calotype.diffusion.names import AUTOMATIC
 from calotype.errors import CalotypeError
 
 MAX_SEED = 2**64 - 1
-AUTOMATIC = "automatic"
-"""The sampler that stands for the model's own, and the scheduler that stands for the one usual with the sampler."""
 SAMPLER = "DPM++ 2M"
 """The sampler of models that name none."""
 SAMPLER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")

@@ -11,8 +11,10 @@ from PIL import Image
 
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
+from calotype.imaging.a1111 import parameters
 from calotype.imaging.pixels import to_image
 from calotype.imaging.reading import inline
+from calotype.pipeline import passes, settle
 from calotype.recipe import Recipe
 
 PICTURE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((64, 64))
@@ -103,6 +105,35 @@ def test_schedules_are_kept_where_intervals_are_not_the_steps(studio: Studio, sa
         changed = [state.x for state in studio.states(recipe.but(**change))]
         assert plain[0].equal(changed[0])
         assert not plain[-1].equal(changed[-1])
+
+
+@pytest.mark.parametrize(
+    ("asked", "second"),
+    [
+        ({"hr_scheduler": "automatic"}, ("DPM++ 2M", "karras")),
+        ({"hr_sampler": "automatic", "scheduler": "beta"}, ("DPM++ 2M", "beta")),
+        ({"hr_sampler": "Euler"}, ("Euler", "normal")),
+        ({"hr_sampler": "Euler", "scheduler": "exponential"}, ("Euler", "exponential")),
+        ({"hr_sampler": "DDIM"}, ("DDIM", "trailing")),
+        ({"hr_sampler": "DDIM", "scheduler": "exponential", "hr_scheduler": "beta"}, ("DDIM", "beta")),
+        ({"hr_sampler": "Euler", "scheduler": "exponential", "hr_scheduler": "automatic"}, ("Euler", "normal")),
+    ],
+    ids=str,
+)
+def test_the_second_pass_is_settled_like_the_first(
+    studio: Studio, asked: dict[str, str], second: tuple[str, str]
+) -> None:
+    settled = settle(studio, Recipe(prompt="a", seed=1, hr_scale=2, **asked))
+    assert settle(studio, settled) == settled
+    part = passes(settled)[1]
+    assert (part.sampler, part.scheduler) == second
+
+
+def test_what_the_second_pass_left_to_the_first_is_not_told_twice(studio: Studio, tmp_path: Path) -> None:
+    fields = {"hr_scale": 1.25, "hr_scheduler": "automatic", "hr_denoising_strength": 0}
+    picture = studio.generate("a", seed=1, steps=1, **fields)
+    picture.save(tmp_path / "a.png")
+    assert "Hires s" not in parameters(picture.record)
 
 
 def test_a_second_pass_of_strength_zero_enlarges_only(studio: Studio) -> None:

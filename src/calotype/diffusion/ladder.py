@@ -2,12 +2,10 @@
 
 import torch
 
+from calotype.diffusion.names import AUTOMATIC
 from calotype.diffusion.samplers.state import Sampler
 from calotype.diffusion.schedulers import Sigmas, find_scheduler
 from calotype.diffusion.schedules import Schedule
-
-AUTOMATIC = "automatic"
-"""The name that asks for the scheduler of the sampler's row (A1111's choice), or for the model's own spacing."""
 
 
 def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AUTOMATIC) -> Sigmas:
@@ -16,11 +14,14 @@ def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AU
     It ends at 0, or at the schedule's first sigma for samplers whose references do (then decode `driver.latent`).
     Raises CalotypeError for unknown schedulers and impossible numbers of steps.
     """
-    if scheduler.casefold() == AUTOMATIC:
-        scheduler = sampler.scheduler or schedule.spacing
-    sigmas = find_scheduler(scheduler)(schedule, steps + sampler.discards_penultimate)
+    sigmas = find_scheduler(usual(scheduler, sampler, schedule))(schedule, steps + sampler.discards_penultimate)
     if sampler.discards_penultimate:
         sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
     if sampler.variance_preserving and sigmas[-2] > 1.001 * schedule.sigmas[0]:
         sigmas[-1] = schedule.sigmas[0]
     return sigmas
+
+
+def usual(scheduler: str, sampler: Sampler, schedule: Schedule) -> str:
+    """The scheduler's name; for "automatic" that of the sampler's row (A1111's choice), or the model's own spacing."""
+    return sampler.scheduler or schedule.spacing if scheduler.casefold() == AUTOMATIC else scheduler

@@ -6,6 +6,9 @@ from typing import Protocol, TypeVar
 
 from calotype.errors import CalotypeError
 
+AUTOMATIC = "automatic"
+"""The sampler that stands for the model's own, and the scheduler that stands for the one usual with the sampler."""
+
 
 class Named(Protocol):
     """A row of a registry."""

@@ -33,7 +33,7 @@ _SILENT = {
     "Model", "Model hash", "Version", "User", "Hires sampler: Use same sampler", "Hires steps: 0",
     "Hires schedule type: Use same scheduler", "Hires checkpoint: Use same checkpoint", "Denoising strength: 0",
 }  # fmt: skip
-"""Keys and pairs that ask for nothing."""
+"""Keys and pairs that ask nothing of a recipe."""
 
 
 def parameters(record: Record) -> str:
@@ -123,6 +123,12 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
     return Recipe(**fields), missed
 
 
+def model_of(text: str) -> tuple[str, str]:
+    """The name of the model that such a text tells of, and the first digits of its sha256; empty where not told."""
+    pairs = parse(text)
+    return pairs.get("Model", ""), pairs.get("Model hash", "")
+
+
 def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
     """A size to enlarge to becomes a scale; a strength without a second pass belongs to a picture that is not there."""
     missed = []
@@ -166,11 +172,12 @@ def _variation(recipe: Recipe) -> dict[str, str | float]:
 def _extras(recipe: Recipe) -> dict[str, str | float | None]:
     pairs: dict[str, str | float | None] = {}
     if recipe.hr_scale > 1:
+        hr_scheduler = _unless(recipe.scheduler, recipe.hr_scheduler)
         pairs = {
             "Hires prompt": recipe.hr_prompt, "Hires negative prompt": recipe.hr_negative_prompt,
             "Hires CFG Scale": recipe.hr_cfg_scale, "Hires upscale": recipe.hr_scale, "Hires steps": recipe.hr_steps,
-            "Hires upscaler": recipe.hr_upscaler, "Hires sampler": recipe.hr_sampler,
-            "Hires schedule type": recipe.hr_scheduler and SCHEDULERS[recipe.hr_scheduler].label,
+            "Hires upscaler": recipe.hr_upscaler, "Hires sampler": _unless(recipe.sampler, recipe.hr_sampler),
+            "Hires schedule type": hr_scheduler and SCHEDULERS[hr_scheduler].label,
         }  # fmt: skip
     if recipe.mask is not None:
         pairs |= {
