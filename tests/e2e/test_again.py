@@ -1,5 +1,6 @@
 """A picture stopped at any moment, made again, and compared with what its file says."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
 from calotype import cli
@@ -174,6 +176,49 @@ def test_a_model_that_is_only_called_embedded_has_to_be_named(
     for command in ("verify", "again", "resume"):
         assert cli.main([command, str(run if command == "resume" else picture)]) == 2
         assert "was made with embedded (sha256 " in capsys.readouterr().err
+
+
+def _told(path: Path, **texts: str) -> str:
+    info = PngInfo()
+    for key, text in texts.items():
+        info.add_text(key, text)
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+    return str(path)
+
+
+ASKED = "a unicorn\nSteps: 1, Sampler: Euler, Seed: 7, Size: 64x64, RNG: CPU"
+GRAPH = {
+    "3": {"class_type": "KSampler", "inputs": {}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "pony.safetensors"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("texts", "model"),
+    [
+        ({"parameters": f"{ASKED}, Model hash: 0123456789, Model: pony"}, "pony (sha256 0123456789)"),
+        ({"parameters": ASKED}, "a model it does not name"),
+        ({"prompt": json.dumps(GRAPH)}, "pony.safetensors"),
+    ],
+)
+def test_the_model_of_another_programs_picture_has_to_be_named(
+    texts: dict[str, str], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["again", _told(tmp_path / "a.png", **texts)]) == 2
+    assert f"was made with {model}: say where it is with --model" in capsys.readouterr().err
+
+
+def test_a_model_of_another_hash_is_listed(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = load(tiny_folder).hash[:10]
+    for told, line in (
+        ("0123456789", f"not honoured: the model x (sha256 0123456789): this one is {own}\n"),
+        (own, ""),
+    ):
+        picture = _told(tmp_path / "a.png", parameters=f"{ASKED}, Model hash: {told}, Model: x")
+        assert cli.main(["again", picture, "--model", str(tiny_folder), "-o", str(tmp_path / "b.png")]) == 0
+        assert capsys.readouterr().err == line
 
 
 def test_the_embedded_model_is_known_by_its_bytes(other_vae: Path) -> None:

@@ -173,7 +173,8 @@ def save(path: Path, key: str, text: str) -> Path:
 
 
 def test_pictures_of_a1111_are_read(tmp_path: Path) -> None:
-    assert read_provenance(save(tmp_path / "a.png", "parameters", PICTURE)).recipe.steps == 30
+    found = read_provenance(save(tmp_path / "a.png", "parameters", PICTURE))
+    assert (found.recipe.steps, found.model, found.model_hash) == (30, "v1-5", "6ce0")
     comment = b"UNICODE\0" + PICTURE.replace("cat", "猫").encode("utf-16-be")
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9286] = comment
@@ -205,6 +206,7 @@ def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
         width=512, height=640, prompt_style="comfyui",
     )  # fmt: skip
     assert len(found.not_honoured) == 1
+    assert (found.model, found.model_hash) == ("v1-5.safetensors", "")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """``calotype again PNG``: a picture made once more from what it says of itself."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calotype.cli import output, runs
+
+if TYPE_CHECKING:
+    from calotype.api import Studio
+    from calotype.imaging.provenance import Provenance
 
 
 def again(
@@ -21,17 +26,24 @@ def again(
 
     Example: calotype again out/00000-7.png -o again.png
     """
-    from calotype.api import EMBEDDED
     from calotype.imaging.provenance import read_provenance
 
     found = read_provenance(png)
-    for line in found.not_honoured:
-        typer.echo(f"not honoured: {line}", err=True)
     (path,) = output.paths(out, [found.recipe.seed])
     parts = [vae] if vae else []
-    if model is None and (record := found.record):
-        model = runs.embedded(record.model, record.model_hash, parts)
-    studio = runs.studio_of(found.record, model or EMBEDDED, parts, threads)
+    model = model or runs.embedded(found.model, found.model_hash, parts)
+    studio = runs.studio_of(found.record, model, parts, threads)
+    for line in (*found.not_honoured, *_other_model(found, studio)):
+        typer.echo(f"not honoured: {line}", err=True)
     with runs.shown(found.recipe.steps) as watched:
         studio.develop(found.recipe, watched(studio.states(found.recipe))).save(path)
     typer.echo(path)
+
+
+def _other_model(found: "Provenance", studio: "Studio") -> Iterator[str]:
+    """A line if the picture tells the hash of another model; other programs' is that of the checkpoint alone."""
+    from calotype.checkpoints.hashes import files_hash
+
+    digest = studio.hash if found.record else files_hash(studio.files[:1])
+    if not digest.startswith(found.model_hash):
+        yield f"the model {found.model} (sha256 {found.model_hash[:10]}): this one is {digest[:10]}"

@@ -76,15 +76,16 @@ def studio_of(record: Record | None, model: Path, parts: Sequence[Path], threads
 def embedded(name: str, sha256: str, parts: Sequence[Path]) -> Path:
     """Where the embedded model is, if a picture's model of this ``name`` was that one, with ``parts`` put in.
 
-    Raises CalotypeError for any other: it has to be named.
+    Of ``sha256`` the first digits are enough. Raises CalotypeError for any other: it has to be named.
     """
     from calotype.api import EMBEDDED
     from calotype.checkpoints.hashes import files_hash
 
-    if sha256 and files_hash([EMBEDDED, *parts]) == sha256:
+    if sha256 and files_hash([EMBEDDED, *parts]).startswith(sha256):
         return EMBEDDED
+    model = f"{name or 'a model it does not name'}{f' (sha256 {sha256[:10]})' if sha256 else ''}"
     raise CalotypeError(
-        f"the picture was made with {name} (sha256 {sha256[:10]}): say where it is with --model, "
+        f"the picture was made with {model}: say where it is with --model, "
         "and where its autoencoder is with --vae if it had another."
     )
 

@@ -56,6 +56,12 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
     return Recipe(**fields), missed + _other_numbers(Recipe(**fields))
 
 
+def model_of(text: str) -> tuple[str, str]:
+    """The name of the first checkpoint in such a graph, empty without one; graphs tell no hash."""
+    names = [node["inputs"].get("ckpt_name", "") for node in _of_class(_nodes(text), "CheckpointLoaderSimple")]
+    return (str(names[0]) if names else ""), ""
+
+
 def _nodes(text: str) -> dict[str, Node]:
     try:
         nodes = json.loads(text)

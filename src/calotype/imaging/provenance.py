@@ -8,8 +8,8 @@ from calotype.imaging import a1111, comfy
 from calotype.imaging.png import PARAMETERS_KEY, RECORD_KEY, read_record, read_texts
 from calotype.recipe import Recipe, Record
 
-_OTHERS = {PARAMETERS_KEY: a1111.recipe_of, "prompt": comfy.recipe_of}
-"""Who reads the text of which key."""
+_OTHERS = {PARAMETERS_KEY: (a1111.recipe_of, a1111.model_of), "prompt": (comfy.recipe_of, comfy.model_of)}
+"""Who reads the text of which key: the recipe in it, and the model's name and hash."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Provenance:
     """A recipe found in a picture."""
 
     recipe: Recipe
+    model: str
+    """What its model was called; empty where that is not said."""
+    model_hash: str
+    """The sha256 of its files, or as many digits of it as are said."""
     not_honoured: tuple[str, ...] = ()
     """What it asks for beyond the recipe, as lines for a person."""
     record: Record | None = None
@@ -28,14 +32,15 @@ def read_provenance(path: Path) -> Provenance:
     texts = read_texts(path)
     if RECORD_KEY in texts:
         record = read_record(path)
-        return Provenance(record.recipe, (), record)
-    for key, recipe_of in _OTHERS.items():
+        return Provenance(record.recipe, record.model, record.model_hash, (), record)
+    for key, (recipe_of, model_of) in _OTHERS.items():
         if key in texts:
             try:
                 recipe, missed = recipe_of(texts[key])
+                model, model_hash = model_of(texts[key])
             except CalotypeError:
                 raise
             except (ValueError, TypeError, ArithmeticError, LookupError) as error:
                 raise CalotypeError(f"what {path} says of its making is damaged: {error}") from error
-            return Provenance(recipe, tuple(missed))
+            return Provenance(recipe, model, model_hash, tuple(missed))
     raise CalotypeError(f"{path} says nothing of its making: it needs the text of Calotype, A1111 or ComfyUI.")
