@@ -11,17 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
 from calotype import cli
 from calotype.api import EMBEDDED, load
+from calotype.checkpoints.folder import write_folder
+from calotype.checkpoints.vocabulary import from_merges
 from calotype.cli import runs
 from calotype.imaging.picture import Picture
 from calotype.imaging.png import read_record
 from calotype.pipeline import save_run
 from calotype.recipe import Record
+from checkpoints.families import FAMILIES, made
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +223,17 @@ def test_a_model_of_another_hash_is_listed(
         picture = _told(tmp_path / "a.png", parameters=f"{ASKED}, Model hash: {told}, Model: x")
         assert cli.main(["again", picture, "--model", str(tiny_folder), "-o", str(tmp_path / "b.png")]) == 0
         assert capsys.readouterr().err == line
+
+
+def test_the_layer_of_another_programs_picture_is_that_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sdxl, vocabulary = FAMILIES["sdxl"], {"vocab.json": json.dumps(from_merges([])[0]), "merges.txt": ""}
+    write_folder(tmp_path / "sdxl", sdxl, made(sdxl), vocabulary, torch.float32)
+    picture = _told(tmp_path / "a.png", parameters=ASKED.replace("64x64", "16x16") + ", Clip skip: 2")
+    assert cli.main(["again", picture, "--model", str(tmp_path / "sdxl"), "-o", str(tmp_path / "b.png")]) == 0
+    assert "not honoured: clip_skip 2: A1111 heeds it" in capsys.readouterr().err
+    assert read_record(tmp_path / "b.png").recipe.clip_skip == 1
 
 
 def test_the_embedded_model_is_known_by_its_bytes(other_vae: Path) -> None:

@@ -199,6 +199,11 @@ def changed(node: str, **inputs: object) -> str:
     return json.dumps({**GRAPH, node: {**GRAPH[node], "inputs": {**GRAPH[node]["inputs"], **inputs}}})
 
 
+def _stopping_at(layer: int) -> str:
+    node = {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": layer}}
+    return json.dumps({**GRAPH, "12": node})
+
+
 def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
     found = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(GRAPH)))
     assert found.recipe == Recipe(
@@ -230,11 +235,40 @@ def test_what_of_a_graph_cannot_be_honoured_is_listed(tmp_path: Path, text: str,
 def test_nodes_between_are_followed_and_the_layer_is_read(tmp_path: Path) -> None:
     graph = {
         **json.loads(changed("6", text=["11", 0])),
+        "12": json.loads(_stopping_at(-2))["12"],
         "11": {"class_type": "PrimitiveString", "inputs": {"value": "a dog"}},
-        "12": {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": -2}},
     }
     recipe = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(graph))).recipe
     assert (recipe.prompt, recipe.clip_skip) == ("a dog", 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected", "listed"),
+    [
+        ("prompt", _stopping_at(-3), 2, []),
+        ("prompt", _stopping_at(-2), 1, []),
+        ("prompt", _stopping_at(-1), 1, ["clip_skip 1: the model leaves out more by itself"]),
+        ("prompt", json.dumps(GRAPH), 1, []),
+        (
+            "parameters",
+            f"{LINE}, RNG: CPU, Clip skip: 2",
+            1,
+            ["clip_skip 2: A1111 heeds it for Stable Diffusion 1 alone"],
+        ),
+        ("parameters", f"{LINE}, RNG: CPU, Clip skip: 1", 1, []),
+        ("parameters", f"{LINE}, RNG: CPU", 1, []),
+    ],
+)
+def test_layers_are_counted_as_the_program_does(
+    key: str, text: str, expected: int, listed: list[str], tmp_path: Path
+) -> None:
+    """For a model that leaves out the last layer by itself, such as SDXL; for Stable Diffusion 1 all count alike."""
+    found = read_provenance(save(tmp_path / "a.png", key, text))
+    assert found.fitted(0) is found
+    fitted = found.fitted(1)
+    assert fitted.recipe.clip_skip == expected
+    assert list(fitted.not_honoured[len(found.not_honoured) :]) == listed
+    assert fitted.recipe.but(clip_skip=1) == found.recipe.but(clip_skip=1)
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,19 @@ def again(
     parts = [vae] if vae else []
     model = model or runs.embedded(found.model, found.model_hash, parts)
     studio = runs.studio_of(found.record, model, parts, threads)
+    found = found.fitted(_left_out(studio))
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)
     with runs.shown(found.recipe.steps) as watched:
         studio.develop(found.recipe, watched(studio.states(found.recipe))).save(path)
     typer.echo(path)
+
+
+def _left_out(studio: "Studio") -> int:
+    """How many of CLIP's last layers its context leaves out: only Stable Diffusion 1's takes them all."""
+    from calotype.checkpoints.sniff import family
+
+    return 0 if family(studio.config) == "SD 1.x" else 1
 
 
 def _other_model(found: "Provenance", studio: "Studio") -> Iterator[str]:

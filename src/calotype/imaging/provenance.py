@@ -1,7 +1,8 @@
 """What a picture says of its making, whichever program it is from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from calotype.errors import CalotypeError
 from calotype.imaging import a1111, comfy
@@ -25,6 +26,21 @@ class Provenance:
     """What it asks for beyond the recipe, as lines for a person."""
     record: Record | None = None
     """Calotype's own, where it has one."""
+
+    def fitted(self, left_out: int) -> Self:
+        """The same for a model whose context leaves out ``left_out`` of CLIP's last layers by itself.
+
+        Calotype's `clip_skip` begins behind these. ComfyUI counts them in; A1111 heeds it for no model that has any.
+        """
+        asked = self.recipe.clip_skip
+        if self.record or not left_out or "clip_skip" not in self.recipe.model_fields_set:
+            return self
+        comfyui = self.recipe.prompt_style == "comfyui"
+        if comfyui and asked > left_out:
+            return replace(self, recipe=self.recipe.but(clip_skip=asked - left_out))
+        line = "the model leaves out more by itself" if comfyui else "A1111 heeds it for Stable Diffusion 1 alone"
+        missed = (f"clip_skip {asked}: {line}",) if comfyui or asked > 1 else ()
+        return replace(self, recipe=self.recipe.but(clip_skip=1), not_honoured=(*self.not_honoured, *missed))
 
 
 def read_provenance(path: Path) -> Provenance:
