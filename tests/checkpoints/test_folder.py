@@ -133,6 +133,22 @@ def test_models_of_other_kinds_are_refused(written: Any) -> None:
             read_folder(written.path)
 
 
+@pytest.mark.parametrize("key", ["transformer_layers_per_block", "attention_head_dim", "block_out_channels"])
+def test_as_many_values_as_levels(written: Any, key: str) -> None:
+    path = written.path / "unet/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: [8, 8, 8, 8, 8]}))
+    with pytest.raises(CalotypeError, match=r"json files say nonsense \(5 values for \d levels\)"):
+        read_folder(written.path)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../other.safetensors"])
+def test_shards_lie_in_the_folder_of_their_index(written: Any, name: str) -> None:
+    (written.path / UNET).unlink()
+    (written.path / f"{UNET}.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(CalotypeError, match="points to files outside its folder"):
+        read_folder(written.path)
+
+
 def test_a_model_is_replaced_and_its_card_kept(written: Any, vocabulary: dict[str, str]) -> None:
     (written.path / "README.md").write_text("the card")
     (written.path / "unet/stale.txt").write_text("of the old model")

@@ -103,6 +103,7 @@ def test_what_is_wrong_is_one_line(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
     for call, message in (
         (lambda: pull("owner/other"), "the hub knows no owner/other"),
         (lambda: pull("owner/name", ["nothing.bin"]), "the hub refused owner/name"),
+        (lambda: pull("owner/na--me"), "'owner/na--me' is no name on the hub"),
         (lambda: pull("name"), "is no name on the hub"),
         (lambda: located("owner/name"), "run `calotype pull owner/name`"),
     ):

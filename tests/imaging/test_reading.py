@@ -8,6 +8,7 @@ from PIL import Image
 
 from calotype.errors import CalotypeError
 from calotype.imaging import reading
+from calotype.imaging.png import read_texts
 from calotype.imaging.reading import fingerprint, inline, read_mask, read_picture
 
 LEVELS = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
@@ -93,8 +94,28 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, monkeypatch: py
         read_mask(str(tmp_path / "a.png"))
 
 
+def test_damaged_exif_is_told(tmp_path: Path) -> None:
+    source = _saved(RGB, tmp_path / "a.png", exif=b"II*\0\x08\0")
+    for read in (read_picture, read_mask, lambda source: read_texts(Path(source))):
+        with pytest.raises(CalotypeError, match="damaged, cut short or of another kind"):
+            read(source)
+
+
+def test_a_picture_that_may_not_be_read_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refused)
+    for read in (read_picture, read_mask, lambda source: read_texts(Path(source))):
+        with pytest.raises(
+            CalotypeError, match=r"cannot read a\.png: Permission denied. Check the path and its rights"
+        ):
+            read("a.png")
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     Image.new("1", (20_000, 20_000)).save(bomb)
-    with pytest.raises(CalotypeError, match="pixels"):
-        read_picture(str(bomb))
+    for read in (read_picture, lambda source: read_texts(Path(source))):
+        with pytest.raises(CalotypeError, match="pixels"):
+            read(str(bomb))

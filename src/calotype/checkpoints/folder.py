@@ -137,7 +137,7 @@ def _shards(index: Path) -> list[Path]:
     if not isinstance(placed, dict) or not all(isinstance(name, str) for name in placed.values()):
         raise CalotypeError(f"{index} is damaged: it does not say which file holds which weights. Fetch it again.")
     names = sorted(set(placed.values()))
-    if any(Path(name).name != name for name in names):
+    if any(name in ("", "..") or Path(name).name != name for name in names):
         raise CalotypeError(f"{index} points to files outside its folder: do not trust where it came from.")
     return [index.with_name(name) for name in names]
 

@@ -26,10 +26,15 @@ def hub_cache() -> Path:
 def located(place: str | Path, download: bool = False) -> Path:
     """Where a model lies: a path as it is; of a name on the hub, the copy in the local cache.
 
-    Only with ``download`` is a name fetched that is not there. Raises CalotypeError if there is neither.
+    Only with ``download`` is a name fetched that is not there. Raises CalotypeError if there is neither, and for a path
+    that may not be looked at.
     """
     path = Path(place)
-    if path.exists() or not _NAME.fullmatch(str(place)):
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise CalotypeError(f"cannot read {path}: {error.strerror}. Check the path and its rights.") from error
+    if there or not _NAME.fullmatch(str(place)):
         return path
     folder = _cached(str(place))
     if folder is None and download:
@@ -54,14 +59,13 @@ def pull(name: str, files: Sequence[str] = (), variant: str | None = None) -> Pa
     broken transfer goes on where it stopped. ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HUB_CACHE`` and ``HF_HUB_OFFLINE``
     are heeded. Raises CalotypeError naming what is wrong.
     """
+    unknown = f"{name!r} is no name on the hub: names are owner/name, as in runwayml/stable-diffusion-v1-5."
     if not _NAME.fullmatch(name):
-        raise CalotypeError(
-            f"{name!r} is no name on the hub: names are owner/name, as in runwayml/stable-diffusion-v1-5."
-        )
+        raise CalotypeError(unknown)
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise CalotypeError(f"cannot fetch {name}: HF_HUB_OFFLINE forbids the network. Unset it to fetch.")
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
     # Of its HTTP client, which is another one from version to version.
     from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
@@ -71,6 +75,8 @@ def pull(name: str, files: Sequence[str] = (), variant: str | None = None) -> Pa
         listed = [file.rfilename for file in api.model_info(name).siblings or ()]
         wanted = list(files) or needed(name, listed, variant)
         paths = [Path(api.hf_hub_download(name, file, cache_dir=hub_cache())) for file in wanted]
+    except HFValidationError as error:
+        raise CalotypeError(unknown) from error
     except GatedRepoError as error:
         raise CalotypeError(f"{name} asks you to accept its licence on its page; then set HF_TOKEN.") from error
     except RepositoryNotFoundError as error:

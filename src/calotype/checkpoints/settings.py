@@ -206,7 +206,7 @@ def _read_unet(settings: Settings) -> UNetConfig:
     return UNetConfig(
         in_channels=settings["in_channels"],
         out_channels=settings["out_channels"],
-        channels=tuple(settings["block_out_channels"]),
+        channels=_per_level(settings["block_out_channels"], len(types)),
         layers_per_block=settings["layers_per_block"],
         transformer_depth=tuple(n if "CrossAttn" in kind else 0 for n, kind in zip(depths, types, strict=True)),
         mid_depth=depths[-1],
@@ -358,7 +358,10 @@ def _check(what: str, settings: Settings, fixed: Mapping[str, Sequence[Any]]) ->
 
 
 def _per_level(value: int | Sequence[int], levels: int) -> tuple[int, ...]:
-    return (value,) * levels if isinstance(value, int) else tuple(value)
+    values = (value,) * levels if isinstance(value, int) else tuple(value)
+    if len(values) != levels:
+        raise TypeError(f"{len(values)} values for {levels} levels")
+    return values
 
 
 def _shortest(values: Sequence[int]) -> int | list[int]:

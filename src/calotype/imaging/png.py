@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from calotype.errors import CalotypeError
 from calotype.imaging.a1111 import parameters
+from calotype.imaging.reading import opened
 from calotype.recipe import Record
 
 RECORD_KEY = "calotype"
@@ -25,17 +25,9 @@ def metadata(record: Record) -> PngInfo:
 
 def read_texts(path: Path) -> dict[str, str]:
     """The texts inside a PNG by their keys; of a JPEG or WebP, A1111's in its EXIF comment. Raises CalotypeError."""
-    try:
-        with Image.open(path) as image:
-            image.load()  # the chunks may stand behind the pixels
-            comment = image.getexif().get_ifd(_EXIF).get(_COMMENT, b"")
-            texts = {key: str(text) for key, text in getattr(image, "text", {}).items()}
-    except FileNotFoundError as error:
-        raise CalotypeError(f"there is no picture {path}: check the name.") from error
-    except IsADirectoryError as error:
-        raise CalotypeError(f"{path} is a folder: name a picture in it.") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise CalotypeError(f"cannot read {path} as a picture: it is damaged or of another kind.") from error
+    with opened(str(path)) as image:
+        comment = image.getexif().get_ifd(_EXIF).get(_COMMENT, b"")
+        texts = {key: str(text) for key, text in getattr(image, "text", {}).items()}
     if not texts and isinstance(comment, bytes) and comment.startswith(_UNICODE):
         texts[PARAMETERS_KEY] = comment.removeprefix(_UNICODE).decode("utf-16-be", "replace")
     return texts

@@ -3,10 +3,13 @@
 import base64
 import binascii
 import hashlib
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from calotype.errors import CalotypeError
 
@@ -28,12 +31,13 @@ def read_picture(source: str) -> Image.Image:
     Of an animation the first frame; 16 bits lose the lower eight; what is transparent becomes white; CMYK is
     converted. Raises CalotypeError for what is missing, damaged, cut short or too large.
     """
-    image = _opened(source)
-    if _has_alpha(image):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return _eight_bits(image).convert("RGB")
+    with opened(source) as stored:
+        image = ImageOps.exif_transpose(stored)
+        if _has_alpha(image):
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            return Image.alpha_composite(white, image).convert("RGB")
+        return _eight_bits(image).convert("RGB")
 
 
 def read_mask(source: str) -> Image.Image:
@@ -41,12 +45,26 @@ def read_mask(source: str) -> Image.Image:
 
     Raises CalotypeError as `read_picture` does.
     """
-    image = _opened(source)
-    if _has_alpha(image):
-        alpha = image.convert("RGBA").getchannel("A")
-        if alpha.getextrema() != (255, 255):
-            return alpha
-    return _eight_bits(image).convert("L")
+    with opened(source) as stored:
+        image = ImageOps.exif_transpose(stored)
+        if _has_alpha(image):
+            alpha = image.convert("RGBA").getchannel("A")
+            if alpha.getextrema() != (255, 255):
+                return alpha
+        return _eight_bits(image).convert("L")
+
+
+@contextmanager
+def opened(source: str) -> Iterator[Image.Image]:
+    """The picture in a file or a ``data:`` URL as it is stored, for the time of the block.
+
+    Raises CalotypeError as `read_picture` does, also for what the block finds damaged.
+    """
+    name = "the picture in the recipe" if source.startswith(_INLINE) else source
+    with _explained(name), Image.open(BytesIO(_decoded(source)) if name != source else Path(source)) as image:
+        _check_size(image, name)
+        image.load()  # what a PNG tells may stand behind its pixels
+        yield image
 
 
 def fingerprint(image: Image.Image) -> str:
@@ -54,15 +72,11 @@ def fingerprint(image: Image.Image) -> str:
     return hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
 
 
-def _opened(source: str) -> Image.Image:
-    name = "the picture in the recipe" if source.startswith(_INLINE) else source
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """What goes wrong with a picture, for a person. Of damaged files Pillow raises what its parsers stumble over."""
     try:
-        with Image.open(BytesIO(_decoded(source)) if source.startswith(_INLINE) else Path(source)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                size = f"{image.width}x{image.height}"
-                raise CalotypeError(f"{name} has {size} pixels, of which {MAX_PIXELS} can be read: make it smaller.")
-            image.load()
-            return ImageOps.exif_transpose(image)
+        yield
     except CalotypeError:
         raise
     except FileNotFoundError as error:
@@ -71,8 +85,16 @@ def _opened(source: str) -> Image.Image:
         raise CalotypeError(f"{name} is a folder: name a picture in it.") from error
     except Image.DecompressionBombError as error:
         raise CalotypeError(f"{name} unpacks to more pixels than can be read: make it smaller.") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise CalotypeError(f"cannot read {name}: {error.strerror}. Check the path and its rights.") from error
         raise CalotypeError(f"cannot read {name} as a picture: it is damaged, cut short or of another kind.") from error
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width}x{image.height}"
+        raise CalotypeError(f"{name} has {size} pixels, of which {MAX_PIXELS} can be read: make it smaller.")
 
 
 def _decoded(url: str) -> bytes:

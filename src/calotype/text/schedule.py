@@ -72,9 +72,9 @@ def _inners(tree: "Tree[Token]") -> "list[Tree[Token]]":
 
 def _when(tree: "Tree[Token]", steps: int, passed: int | None) -> int:
     number = str(tree.children[-2])
-    if "." in number:
-        return min(steps, int((float(number) - (passed is not None)) * steps))
-    return min(steps, int(float(number)) - (passed or 0))
+    share = "." in number
+    step = (float(number) - (passed is not None)) * steps if share else float(number) - (passed or 0)
+    return int(min(max(step, 0), steps))  # bounded first: "1e999" is infinite
 
 
 def _ends(tree: "Tree[Token]", steps: int, passed: int | None) -> Iterator[int]:
