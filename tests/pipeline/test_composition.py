@@ -11,7 +11,7 @@ from PIL import Image
 
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
-from calotype.imaging.a1111 import parameters
+from calotype.imaging.a1111 import parameters, recipe_of
 from calotype.imaging.pixels import to_image
 from calotype.imaging.reading import inline
 from calotype.pipeline import passes, settle
@@ -227,6 +227,19 @@ def test_pil_pictures_and_paths_are_taken(studio: Studio, tmp_path: Path) -> Non
 def test_a_mask_needs_a_picture_and_something_white() -> None:
     with pytest.raises(CalotypeError, match="no picture to paint on"):
         Recipe(prompt="a", mask=inline(MASK))
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1])
+def test_a_strength_needs_a_picture(studio: Studio, strength: float) -> None:
+    with pytest.raises(CalotypeError, match="give init_image") as error:
+        settle(studio, Recipe(prompt="a", denoising_strength=strength, hr_scale=2))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("hires", ["", ", Hires upscale: 1.25, Hires upscaler: Latent"])
+def test_a_picture_of_a1111s_is_made_with_its_strength_or_without(studio: Studio, hires: str) -> None:
+    recipe, _ = recipe_of(f"a\nSteps: 2, Sampler: Euler, Size: 64x64, Denoising strength: 0.6{hires}")
+    assert [part.denoising_strength for part in passes(settle(studio, recipe))] == ([None, 0.6] if hires else [None])
 
 
 def test_an_empty_mask_is_told(studio: Studio) -> None:

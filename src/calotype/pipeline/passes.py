@@ -3,6 +3,7 @@
 from calotype.diffusion.ladder import usual
 from calotype.diffusion.names import AUTOMATIC
 from calotype.diffusion.samplers import SAMPLERS
+from calotype.errors import CalotypeError
 from calotype.imaging.canvas import natural_size
 from calotype.imaging.reading import read_picture
 from calotype.model import Model
@@ -15,7 +16,10 @@ _SWITCH = 0.8
 
 
 def settle(model: Model, recipe: Recipe) -> Recipe:
-    """The recipe with all that it left to the model, and to the picture it begins with, filled in."""
+    """The recipe with all that it left to the model, and to the picture it begins with, filled in.
+
+    Raises CalotypeError for what shows only now: a strength without a picture, which only a second pass begins with.
+    """
     sampler, scheduler = _named(model, recipe.sampler, recipe.scheduler)
     hr_sampler, hr_scheduler = recipe.hr_sampler, recipe.hr_scheduler
     if recipe.hr_scale > 1:
@@ -29,6 +33,11 @@ def settle(model: Model, recipe: Recipe) -> Recipe:
             strength = 1.0 if model.edits else _STRENGTH
         if not (recipe.mask and recipe.inpaint_area == "only masked"):
             width, height = natural_size(recipe, read_picture(recipe.init_image))
+    elif strength is not None:
+        raise CalotypeError(
+            "denoising_strength tells how much of a picture changes, and there is none: give init_image, or leave it "
+            "out; a second pass has hr_denoising_strength."
+        )
     switch = recipe.refiner_switch_at
     if recipe.refiner_checkpoint is not None and switch is None:
         switch = _SWITCH
