@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import typer
 import calotype
 from calotype import cli
 from calotype.recipe import Recipe
+
+LONG = "x" * 300
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +33,23 @@ def test_wrong_usage_is_one_line_and_status_2(args: list[str], capsys: pytest.Ca
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("calotype: ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["info", LONG], ["convert", LONG, "out", "--layout", "ldm"], ["txt2img", "a", "--model", LONG],
+        ["txt2img", "a", "--vae", LONG], ["batch", __file__, "-o", LONG], ["resume", LONG], ["again", LONG],
+        ["verify", LONG],
+    ],
+)  # fmt: skip
+def test_what_may_not_be_looked_at_is_one_line(
+    args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name too long for any file, which the system refuses as it does a folder without rights."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(args) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_samplers_lists_all_names(capsys: pytest.CaptureFixture[str]) -> None:

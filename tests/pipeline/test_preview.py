@@ -54,6 +54,19 @@ def test_the_fit_is_made_once_and_kept(cache: Path, studio: Studio, monkeypatch:
     assert latent_rgb(studio).equal(made)
 
 
+def test_without_a_place_for_the_cache_or_with_a_damaged_one_it_is_fitted_again(
+    cache: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = latent_rgb(studio)
+    (kept,) = cache.rglob("*.safetensors")
+    kept.write_bytes(b"")
+    assert latent_rgb(studio).equal(made)
+    assert kept.stat().st_size
+    for place in ("/dev/null/cache", "x" * 300):
+        monkeypatch.setenv("CALOTYPE_CACHE", place)
+        assert latent_rgb(studio).equal(made)
+
+
 @torch.inference_mode()
 def test_it_is_nearer_to_the_picture_than_fixed_factors(cache: Path) -> None:
     model = load(EMBEDDED)

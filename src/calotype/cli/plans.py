@@ -11,7 +11,7 @@ from calotype.cli import output
 from calotype.cli.asking import Ask
 from calotype.cli.making import make
 from calotype.errors import CalotypeError
-from calotype.files import written_whole
+from calotype.files import is_there, written_whole
 from calotype.recipe import Recipe
 
 
@@ -26,7 +26,7 @@ def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], list[Recipe
     path = ask.output / "plan.json"
     of_model = {"model": str(ask.model), "vae": str(ask.vae), "dtype": ask.dtype}
     asked = json.loads(json.dumps({**asked, **of_model, "fields": ask.fields, "count": ask.count}))
-    if path.exists():
+    if is_there(path):
         plan = _read(path)
         if plan["asked"] != asked:
             raise CalotypeError(f"{ask.output} holds the pictures of another plan: choose another folder with -o.")

@@ -1,11 +1,15 @@
 """Previews: a latent's channels are nearly colours, and a straight line from one to the other shows the picture."""
 
+from contextlib import suppress
+
 import torch
 from jaxtyping import Float
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from calotype.errors import CalotypeError
 from calotype.files import cache_dir, written_whole
 from calotype.imaging.pixels import to_image
 from calotype.model import Model
@@ -24,12 +28,21 @@ def preview(model: Model, latent: Float[Tensor, "1 c h w"]) -> Image.Image:
 def latent_rgb(model: Model) -> Float[Tensor, "c_plus_1 3"]:
     """How much of each colour a latent's channels and a constant give: fitted once per model, then read from the cache.
 
-    By least squares, over patches of random colours that the model's own encoder has encoded.
+    Where there is no place for a cache, it is fitted each time.
     """
-    path = cache_dir("previews") / f"{model.hash}.safetensors"
-    if path.exists():
-        cached: Tensor = load_file(path)["latent_rgb"]
-        return cached
+    name = f"{model.hash}.safetensors"
+    try:
+        cached: Tensor = load_file(cache_dir("previews") / name)["latent_rgb"]
+    except (OSError, SafetensorError, KeyError):  # not there yet, or damaged
+        factors = _fitted(model)
+        with suppress(OSError, CalotypeError), written_whole(cache_dir("previews") / name) as temporary:
+            save_file({"latent_rgb": factors}, temporary)
+        return factors
+    return cached
+
+
+def _fitted(model: Model) -> Float[Tensor, "c_plus_1 3"]:
+    """By least squares, over patches of random colours that the model's own encoder has encoded."""
     generator = torch.Generator().manual_seed(0)
     patches = torch.rand((_PICTURES, 3, _PATCHES, _PATCHES), generator=generator) * 2 - 1
     side = model.config.vae.sample_size
@@ -39,8 +52,6 @@ def latent_rgb(model: Model) -> Float[Tensor, "c_plus_1 3"]:
     flat = torch.cat([_with_one(latent[None]) for latent in latents]).cpu().double()
     wanted = torch.cat([colour.flatten(1).T for colour in colours]).double()
     factors: Tensor = torch.linalg.lstsq(flat, wanted).solution.float().contiguous()
-    with written_whole(path) as temporary:
-        save_file({"latent_rgb": factors}, temporary)
     return factors
 
 

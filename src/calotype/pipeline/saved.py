@@ -79,8 +79,10 @@ def read_run(path: Path, device: str = "cpu") -> SavedRun:
 
     Raises CalotypeError for a file that is missing, cut short, damaged or of another version.
     """
-    if not path.is_file():
-        raise CalotypeError(f"there is no run {path}: check the name.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise CalotypeError(f"there is no run {path} to read: {error.strerror}. Check the name and rights.") from error
     try:
         with safe_open(path, "pt", device) as file:
             text = (file.metadata() or {}).get(_KEY)
@@ -109,7 +111,8 @@ def _unpacked(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) ->
         raise CalotypeError(f"the run {path} is damaged: its numbers are not those it was saved with.")
     memory = {name.removeprefix(_MEMORY): tensor for name, tensor in tensors.items() if name.startswith(_MEMORY)}
     done = Record(**values["record"])
-    state = SamplerState(tensors["x"], tensors["x0"], *values["counters"], memory)
+    index, calls, draws = values["counters"]
+    state = SamplerState(tensors["x"], tensors["x0"], index, calls, draws, memory)
     files = tuple(Path(file) for file in values["files"])
     return SavedRun(done, RunState(values["passage"], state, done.digests), files, values["output"])
 
