@@ -100,6 +100,13 @@ def test_automatic_is_the_samplers_scheduler_or_the_models_spacing():
     assert torch.equal(ladder(SAMPLERS["DDIM"], OWN, 8)[:-1], SCHEDULERS["trailing"](OWN, 8)[:-1])
 
 
+@pytest.mark.parametrize("name", [row.name for row in SAMPLERS.values() if row.discards_penultimate])
+def test_who_leaves_a_level_out_takes_a_step_less_than_there_are(name):
+    assert len(ladder(SAMPLERS[name], SD, 999)) == 1000
+    with pytest.raises(CalotypeError, match="between 1 and 999 steps, not 1000"):
+        ladder(SAMPLERS[name], SD, 1000)
+
+
 def test_ddim_ends_at_the_first_training_step_unless_it_is_there_already():
     assert ladder(SAMPLERS["DDIM"], SD, 8)[-1] == SD.sigmas[0]
     assert ladder(SAMPLERS["DDIM"], SD, 8, "karras")[-1] == 0

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calotype.configs import EMBEDDED, PRESETS, SD15
@@ -64,7 +64,8 @@ def test_outside_the_schedule_is_its_nearest_end():
 
 @each_schedule
 @settings(deadline=None, max_examples=25)
-@given(steps=st.integers(1, 200), name=st.sampled_from(sorted(SCHEDULERS)))
+@given(steps=st.integers(1, 1000), name=st.sampled_from(sorted(SCHEDULERS)))
+@example(steps=1000, name="leading")
 def test_every_scheduler_falls_strictly_from_within_the_schedule_to_zero(schedule, steps, name):
     if name.startswith("align") and schedule.sigmas[-1] > 15:
         with pytest.raises(CalotypeError, match="begins at"):
@@ -84,6 +85,12 @@ def test_infinite_noise_gets_one_step_of_schedulers_over_sigma(name):
     sigmas = SCHEDULERS[name](ZERO_SNR, 10)
     assert sigmas[0] == ZERO_SNR.sigmas[-1]
     assert sigmas[1].item() == pytest.approx(ZERO_SNR.sigma(990).item())
+
+
+@each_schedule
+@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - {"align_your_steps", "align_your_steps_sdxl"}))
+def test_as_many_steps_as_the_network_was_trained_on(schedule, name):
+    assert (SCHEDULERS[name](schedule, 1000).diff() < 0).all()
 
 
 def test_options_reach_the_formula():

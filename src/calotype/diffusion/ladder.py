@@ -6,6 +6,7 @@ from calotype.diffusion.names import AUTOMATIC
 from calotype.diffusion.samplers.state import Sampler
 from calotype.diffusion.schedulers import Sigmas, find_scheduler
 from calotype.diffusion.schedules import Schedule
+from calotype.errors import CalotypeError
 
 
 def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AUTOMATIC) -> Sigmas:
@@ -14,6 +15,9 @@ def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AU
     It ends at 0, or at the schedule's first sigma for samplers whose references do (then decode `driver.latent`).
     Raises CalotypeError for unknown schedulers and impossible numbers of steps.
     """
+    most = len(schedule.sigmas) - sampler.discards_penultimate
+    if not 1 <= steps <= most:
+        raise CalotypeError(f"{sampler.name} takes between 1 and {most} steps, not {steps}.")
     sigmas = find_scheduler(usual(scheduler, sampler, schedule))(schedule, steps + sampler.discards_penultimate)
     if sampler.discards_penultimate:
         sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])

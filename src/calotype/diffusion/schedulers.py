@@ -64,9 +64,10 @@ def trailing(schedule: Schedule, steps: int) -> Sigmas:
 
 
 def leading(schedule: Schedule, steps: int) -> Sigmas:
-    """Every (T // steps)-th training step, counted from the first, which is step `steps_offset`."""
-    times = torch.arange(steps) * (len(schedule.sigmas) // steps) + schedule.steps_offset
-    return schedule.sigmas[times.flip(0).clamp(max=len(schedule.sigmas) - 1)]
+    """Every (T // steps)-th training step, counted from the first: step `steps_offset`, where the last leaves room."""
+    times = torch.arange(steps) * (len(schedule.sigmas) // steps)
+    offset = min(schedule.steps_offset, len(schedule.sigmas) - 1 - int(times[-1]))
+    return schedule.sigmas[times.flip(0) + offset]
 
 
 def linspace(schedule: Schedule, steps: int) -> Sigmas:
