@@ -22,6 +22,12 @@ UPSCALERS = (*_LATENT, *_PIXELS)
 """A1111's names."""
 
 
+def check_upscaler(name: str) -> None:
+    """Raises CalotypeError for a name that is none of `UPSCALERS`."""
+    if name not in UPSCALERS:
+        raise CalotypeError(f"there is no upscaler {name!r}: choose one of {', '.join(UPSCALERS)}.")
+
+
 def enlarged(
     latent: Float[Tensor, "1 c h w"],
     size: tuple[int, int],
@@ -34,7 +40,5 @@ def enlarged(
     width, height = size
     if upscaler in _PIXELS:
         return encode(decode(latent).resize(size, _PIXELS[upscaler]))
-    if upscaler not in _LATENT:
-        raise CalotypeError(f"there is no upscaler {upscaler!r}: choose one of {', '.join(UPSCALERS)}.")
     mode, antialias = _LATENT[upscaler]
     return F.interpolate(latent, (height // downscale, width // downscale), mode=mode, antialias=antialias)
