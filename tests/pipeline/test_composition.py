@@ -144,6 +144,15 @@ def test_a_second_pass_of_strength_zero_enlarges_only(studio: Studio) -> None:
     torch.testing.assert_close(only.x, expected)
 
 
+@pytest.mark.parametrize("first", [0, 0.8])
+def test_a_pass_of_strength_zero_has_no_second_state_when_it_is_taken_up(studio: Studio, first: float) -> None:
+    recipe = RECIPE.but(hr_denoising_strength=0, denoising_strength=first)
+    states = list(studio.states(recipe))
+    rests = [list(studio.states(recipe, state)) for state in states]
+    assert [len(rest) for rest in rests] == list(range(len(states)))[::-1]
+    assert all(rest[-1].digests == states[-1].digests for rest in rests[:-1])
+
+
 def test_strength_zero_is_the_picture_itself(studio: Studio) -> None:
     recipe = Recipe(prompt="a", init_image=inline(PICTURE), denoising_strength=0, steps=4)
     (state,) = studio.states(recipe)
@@ -247,9 +256,9 @@ def test_an_empty_mask_is_told(studio: Studio) -> None:
         _picture(studio, mask=inline(Image.new("L", (64, 64))))
 
 
-def test_an_unknown_upscaler_is_told_with_the_known_ones(studio: Studio) -> None:
+def test_an_unknown_upscaler_is_told_before_the_first_pass_with_the_known_ones(studio: Studio) -> None:
     with pytest.raises(CalotypeError, match="choose one of Latent"):
-        _picture(studio, hr_upscaler="ESRGAN")
+        next(studio.states(RECIPE.but(hr_upscaler="ESRGAN")))
 
 
 def test_cancelling_in_the_second_pass(studio: Studio) -> None:

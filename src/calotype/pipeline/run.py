@@ -68,6 +68,8 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
         for number, part in enumerate(parts[begun:], begun):
             scene, sigmas = Scene(model, part), _sigmas(model, part)
             if state and state.passage == number:
+                if len(sigmas) == 1:
+                    continue
                 start: SamplerState | None = state.state
             else:
                 x = _first(scene, float(sigmas[0]), _latent(Scene(model, parts[number - 1]), state) if state else None)
@@ -106,7 +108,7 @@ def _sampled(
     scene: Scene, sigmas: Float[Tensor, "levels"], start: SamplerState | None, passed: int
 ) -> Iterable[SamplerState]:
     if len(sigmas) == 1:
-        return [start] if start and start.index == 0 else []
+        return [start] if start else []
     sampler = SAMPLERS[scene.part.sampler]
     part, model = scene.part, scene.model
     chosen = {name: getattr(part, name) for name in SAMPLER_OPTIONS}
