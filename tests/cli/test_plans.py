@@ -1,9 +1,11 @@
 """Batches and grids."""
 
+import importlib
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from calotype import cli
 from calotype.imaging.png import read_record
@@ -67,6 +69,26 @@ def test_a_grid(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert {recipe.seed for recipe in recipes} == {3}
     assert (tmp_path / "grid.png").exists()
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_a_grid_opens_one_picture_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, opened = [tmp_path / f"{number}.png" for number in range(4)], 0
+    for path in paths:
+        Image.new("RGB", (8, 8)).save(path)
+    module = importlib.import_module("calotype.cli.grid")
+    monkeypatch.setattr(module, "carry_out", lambda *_: paths)
+    descriptors = len(list(Path("/dev/fd").iterdir()))
+    opening = Image.open
+
+    def counted(path: Path) -> Image.Image:
+        nonlocal opened
+        opened += 1
+        assert len(list(Path("/dev/fd").iterdir())) == descriptors
+        return opening(path)
+
+    monkeypatch.setattr(Image, "open", counted)
+    assert cli.main(["grid", "a", "--x", "cfg_scale: 1, 2, 3, 4", "-o", str(tmp_path)]) == 0
+    assert opened >= len(paths)
 
 
 BAD = {

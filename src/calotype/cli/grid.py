@@ -34,12 +34,10 @@ def grid(
 
     paths = carry_out(ask, {"prompt": prompt, "x": x, "y": y}, recipes)
 
-    from PIL import Image
-
     from calotype.imaging.sheet import contact_sheet
 
     labels = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
-    sheet = contact_sheet([Image.open(path) for path in paths], labels, columns=len(columns))
+    sheet = contact_sheet(paths, labels, columns=len(columns))
     _save(sheet, ask)
 
 

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -9,16 +11,16 @@ _MARGIN = 8
 
 
 def contact_sheet(
-    pictures: Sequence[Image.Image], captions: Sequence[str] | None = None, columns: int = 4, font_size: int = 12
+    pictures: Sequence[Image.Image | Path], captions: Sequence[str] | None = None, columns: int = 4, font_size: int = 12
 ) -> Image.Image:
     """``pictures`` in rows of ``columns`` on white, each in a cell of the largest one's size, its caption under it.
 
-    Captions are wrapped between words. Without captions the cells hold pictures alone. Raises ValueError for no
+    Captions are wrapped between words. Without captions the cells hold pictures alone. Of paths, one file is open at a
+    time. Raises ValueError for no
     pictures, or captions of another number.
     """
     captions = captions if captions is not None else [""] * len(pictures)
-    width = max(picture.width for picture in pictures)
-    height = max(picture.height for picture in pictures)
+    width, height = (max(sides) for sides in zip(*map(_size, pictures), strict=True))
     font = ImageFont.load_default(font_size)
     wrapped = ["\n".join(_lines(caption, width, font)) for caption in captions]
     text_height = max(_height(text, font) for text in wrapped)
@@ -29,9 +31,19 @@ def contact_sheet(
     for index, (picture, text) in enumerate(zip(pictures, wrapped, strict=True)):
         row, column = divmod(index, columns)
         x, y = _MARGIN + column * cell[0], _MARGIN + row * cell[1]
-        sheet.paste(picture.convert("RGB"), (x, y))
+        with _opened(picture) as image:
+            sheet.paste(image.convert("RGB"), (x, y))
         draw.multiline_text((x, y + height + _MARGIN // 2), text, fill="black", font=font)
     return sheet
+
+
+def _size(picture: Image.Image | Path) -> tuple[int, int]:
+    with _opened(picture) as image:
+        return image.size
+
+
+def _opened(picture: Image.Image | Path) -> AbstractContextManager[Image.Image]:
+    return Image.open(picture) if isinstance(picture, Path) else nullcontext(picture)
 
 
 def _lines(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
