@@ -251,6 +251,22 @@ def test_a_picture_of_a1111s_is_made_with_its_strength_or_without(studio: Studio
     assert [part.denoising_strength for part in passes(settle(studio, recipe))] == ([None, 0.6] if hires else [None])
 
 
+@pytest.mark.parametrize(
+    ("first", "asked", "second"),
+    [
+        ("512x768", "Hires upscale: 1.8", (920, 1376)),
+        ("512x512", "Hires upscale: 1.25", (640, 640)),
+        ("704x352", "Hires resize: 960x480", (960, 480)),
+        ("352x704", "Hires resize: 0x960", (480, 960)),
+    ],
+)
+def test_the_second_pass_is_as_large_as_a1111s(studio: Studio, first: str, asked: str, second: tuple[int, int]) -> None:
+    recipe, missed = recipe_of(f"a\nSteps: 2, Sampler: Euler, Size: {first}, {asked}")
+    assert missed == []
+    part = passes(settle(studio, recipe))[1]
+    assert (part.width, part.height) == second
+
+
 def test_an_empty_mask_is_told(studio: Studio) -> None:
     with pytest.raises(CalotypeError, match="leaves nothing to paint"):
         _picture(studio, mask=inline(Image.new("L", (64, 64))))

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,9 @@ def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
     size = [pairs.pop(f"Hires resize-{side}", "0") for side in (1, 2)]
     if size != ["0", "0"]:
         scales = {
-            int(side) / max(1, int(pairs.get(f"Size-{axis}", 0))) for axis, side in enumerate(size, 1) if side != "0"
+            _times(int(side), max(1, int(pairs.get(f"Size-{axis}", 0))))
+            for axis, side in enumerate(size, 1)
+            if side != "0"
         }
         if len(scales) == 1:
             pairs["Hires upscale"] = str(scales.pop())
@@ -145,6 +148,12 @@ def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
         strength = pairs.pop("Denoising strength")
         missed.append(f"Denoising strength: {strength}, of a picture to begin with that is not in the file")
     return missed
+
+
+def _times(larger: int, side: int) -> float:
+    """How many times larger: never rounded down, so that the whole part of side times this is ``larger`` again."""
+    times = larger / side
+    return times if Fraction(times) >= Fraction(larger, side) else math.nextafter(times, math.inf)
 
 
 def _with_hires_of_old(pairs: dict[str, str]) -> dict[str, str]:

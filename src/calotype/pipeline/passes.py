@@ -56,7 +56,7 @@ def passes(recipe: Recipe) -> list[Recipe]:
     if recipe.hr_scale == 1:
         return [first]
     assert recipe.width is not None and recipe.height is not None
-    width, height = (round(side * recipe.hr_scale / 8) * 8 for side in (recipe.width, recipe.height))
+    width, height = (int(side * recipe.hr_scale) // 8 * 8 for side in (recipe.width, recipe.height))
     second = first.but(
         width=width, height=height, steps=recipe.hr_steps or recipe.steps, sampler=recipe.hr_sampler,
         scheduler=recipe.hr_scheduler, denoising_strength=recipe.hr_denoising_strength, inpainting_fill="original",
