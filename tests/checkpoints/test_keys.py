@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from calotype.checkpoints.keys import canonical, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.settings import read_model, write_model
+from calotype.checkpoints.settings import read_model, read_sampler, write_model
 from calotype.configs import PRESETS, ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
+from calotype.diffusion.samplers import SAMPLERS
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
@@ -112,6 +113,33 @@ def test_settings_are_two_way(text: TextConfig, vae: VaeConfig, unet: UNetConfig
 def test_presets_have_settings() -> None:
     for config in PRESETS.values():
         assert read_model(write_model(config), config.name) == config
+
+
+def test_every_class_that_a_sampler_is_named_after_is_read_as_it() -> None:
+    classes = {alias: row.name for row in SAMPLERS.values() for alias in row.aliases if alias.endswith("Scheduler")}
+    del classes["EDMEulerScheduler"]  # of models that are told other levels
+    for name, sampler in classes.items():
+        assert read_sampler({"_class_name": name, "skip_prk_steps": True})[0] == sampler
+
+
+def test_samplers_are_two_way() -> None:
+    found = {
+        ("UniPCMultistepScheduler", "bh1"): "UniPC",
+        ("UniPCMultistepScheduler", "bh2"): "UniPC bh2",
+        ("DPMSolverMultistepScheduler", "heun"): "DPM++ 2M SDE Heun",
+        ("DPMSolverMultistepScheduler", "midpoint"): "DPM++ 2M SDE",
+        ("DPMSolverSinglestepScheduler", "midpoint"): "DPM++ 2S",
+        ("SASolverScheduler", None): "SA-Solver 2",
+        ("TCDScheduler", None): "TCD",
+    }
+    for (name, solver), sampler in found.items():
+        said = {"_class_name": name, "solver_type": solver, "algorithm_type": "sde-dpmsolver++"}
+        read = read_sampler(said)
+        assert read == (sampler, "" if sampler == "TCD" else "linspace")
+        written = write_model(PRESETS["sd15"], *read)["scheduler"]
+        assert written["_class_name"] == name
+        assert written.get("solver_type") in (solver, None)
+        assert read_sampler(written) == read
 
 
 def test_settings_that_publishers_left_out() -> None:

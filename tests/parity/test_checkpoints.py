@@ -52,7 +52,7 @@ def test_diffusers_reads_the_names_we_write(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["PNDM", "DDIM", "DDPM", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete",
                                   "LMSDiscrete", "KDPM2Discrete", "KDPM2AncestralDiscrete", "DPMSolverMultistep",
-                                  "DPMSolverSDE", "DEISMultistep", "UniPCMultistep"])  # fmt: skip
+                                  "DPMSolverSDE", "DEISMultistep", "UniPCMultistep", "SASolver"])  # fmt: skip
 def test_a_scheduler_that_says_nothing_spaces_its_steps_as_in_diffusers(name: str) -> None:
     kind = getattr(diffusers, f"{name}Scheduler")
     expected = inspect.signature(kind).parameters["timestep_spacing"].default

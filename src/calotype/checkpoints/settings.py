@@ -286,6 +286,9 @@ def _write_schedule(config: ScheduleConfig, sampler: str, scheduler: str) -> Set
     settings |= {flag: True for flag, name in _SCHEDULES.items() if name == scheduler}
     if sampler.startswith("DPM++ 2M"):
         settings["algorithm_type"] = "sde-dpmsolver++" if sampler in _VARIANTS else "dpmsolver++"
+        settings["solver_type"] = "heun" if sampler.endswith("Heun") else "midpoint"
+    if sampler.startswith("UniPC"):
+        settings["solver_type"] = "bh1" if sampler in _VARIANTS else "bh2"
     if sampler in ("PNDM", "PLMS"):
         settings["skip_prk_steps"] = sampler in _VARIANTS
     if scheduler in _SCHEDULE_FIXED["timestep_spacing"] and scheduler != config.spacing:
@@ -324,25 +327,30 @@ _SAMPLERS = {
     "EulerDiscreteScheduler": "Euler", "EulerAncestralDiscreteScheduler": "Euler a",
     "KDPM2DiscreteScheduler": "DPM2", "KDPM2AncestralDiscreteScheduler": "DPM2 a",
     "DPMSolverMultistepScheduler": "DPM++ 2M", "DPMSolverSDEScheduler": "DPM++ SDE",
-    "UniPCMultistepScheduler": "UniPC",
+    "DPMSolverSinglestepScheduler": "DPM++ 2S", "UniPCMultistepScheduler": "UniPC bh2",
+    "SASolverScheduler": "SA-Solver 2", "TCDScheduler": "TCD",
 }  # fmt: skip
 _CLASSES = {sampler: name for name, sampler in _SAMPLERS.items()}
-_VARIANTS = {"DPM++ 2M SDE": "DPM++ 2M", "PLMS": "PNDM"}
+_VARIANTS = {"DPM++ 2M SDE": "DPM++ 2M", "DPM++ 2M SDE Heun": "DPM++ 2M", "PLMS": "PNDM", "UniPC": "UniPC bh2"}
 """Samplers that a setting of another one's class chooses."""
 _LEADING = ("DDIM", "DDPM", "PNDM")
 """Samplers whose classes take leading steps where a file does not say which; the others take linspace."""
+_OWN_STEPS = ("LCM", "TCD")
+"""Samplers whose classes take steps of a kind of their own, whatever a file says."""
 _SCHEDULES = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
 
 
 def read_sampler(settings: Settings) -> tuple[str, str]:
     """The sampler and the schedule that a scheduler_config.json chooses, by our names; empty where it chooses none."""
     sampler = _SAMPLERS.get(settings.get("_class_name", ""), "")
-    if sampler in ("", "LCM"):
+    if sampler in ("", *_OWN_STEPS):
         return sampler, ""
     spacing = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")
     schedule = next((schedule for flag, schedule in _SCHEDULES.items() if settings.get(flag)), spacing)
     if sampler == "DPM++ 2M" and str(settings.get("algorithm_type", "")).startswith("sde"):
-        sampler = "DPM++ 2M SDE"
+        sampler = "DPM++ 2M SDE Heun" if settings.get("solver_type") == "heun" else "DPM++ 2M SDE"
+    if sampler == "UniPC bh2" and settings.get("solver_type") == "bh1":
+        sampler = "UniPC"
     if sampler == "PNDM" and settings.get("skip_prk_steps"):
         sampler = "PLMS"
     return sampler, schedule
