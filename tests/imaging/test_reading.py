@@ -75,6 +75,32 @@ def test_a_data_url_holds_the_pixels() -> None:
     assert fingerprint(RGB) != fingerprint(RGB.transpose(Image.Transpose.TRANSPOSE))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "F", "I", "I;16"])
+def test_a_given_picture_is_read_as_its_file_is(tmp_path: Path, mode: str) -> None:
+    image = RGB.convert("L").convert(mode)
+    stored = _saved(image, tmp_path / "a.tif")
+    for read in (read_picture, read_mask):
+        assert np.array_equal(np.asarray(read(inline(image))), np.asarray(read(stored)))
+
+
+def test_a_given_photograph_is_turned_upright() -> None:
+    photograph = RGB.copy()
+    photograph.getexif()[0x0112] = 6
+    assert np.array_equal(np.asarray(read_picture(inline(photograph))), np.rot90(np.asarray(RGB), -1))
+
+
+def test_a_given_picture_is_not_too_large_for_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = inline(RGB)
+    monkeypatch.setattr(reading, "MAX_INLINE", len(whole))
+    assert inline(RGB) == whole
+    monkeypatch.setattr(reading, "MAX_INLINE", len(whole) - 1)
+    with pytest.raises(CalotypeError, match="of text, of which 0 fit into a record: give the path of a file"):
+        inline(RGB)
+    monkeypatch.setattr(reading, "MAX_PIXELS", 5)
+    with pytest.raises(CalotypeError, match="the given picture has 3x2 pixels, of which 5 can be read"):
+        inline(RGB)
+
+
 def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Path(_saved(RGB.resize((64, 64)), tmp_path / "a.png")).read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])

@@ -15,14 +15,30 @@ from calotype.errors import CalotypeError
 
 MAX_PIXELS = 64 * 2**20
 """A picture of more pixels is refused before it is unpacked: 8192 x 8192 takes 200 MB."""
+MAX_INLINE = 30 * 2**20
+"""Characters of a picture inside a recipe: two of them fit into the 64 MiB of text that Pillow reads from a PNG."""
 _INLINE = "data:"
+_PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
+"""What a PNG holds as it is."""
 
 
 def inline(image: Image.Image) -> str:
-    """A picture as a ``data:`` URL, so that a recipe can hold it whole."""
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
-    return f"{_INLINE}image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    """A picture as a ``data:`` URL, so that a recipe can hold it whole: read, it is as a file of it would be.
+
+    Raises CalotypeError for what is damaged or too large.
+    """
+    name, buffer = "the given picture", BytesIO()
+    with _explained(name):
+        _check_size(image, name)
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode not in _PNG_MODES:
+            upright = upright.convert("RGBA") if _has_alpha(upright) else _eight_bits(upright).convert("RGB")
+        upright.save(buffer, "PNG")
+    url = f"{_INLINE}image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    if len(url) > MAX_INLINE:
+        size = f"{len(url) / 2**20:.0f} MiB of text, of which {MAX_INLINE / 2**20:.0f} fit"
+        raise CalotypeError(f"{name} would be {size} into a record: give the path of a file, or make it smaller.")
+    return url
 
 
 def read_picture(source: str) -> Image.Image:
