@@ -189,7 +189,9 @@ class Recipe(_Value):
         "whole picture", description="whole picture, or only masked: the mask's surroundings, enlarged"
     )
     masked_padding: int = Field(32, ge=0, le=1024, description="pixels around the mask that only masked shows")
-    keep_unmasked: bool = Field(True, description="whether what the mask leaves out stays as it is, to the byte")
+    keep_unmasked: bool = Field(
+        True, description="whether what the mask leaves out stays to the byte, if the picture needs no resizing"
+    )
     outpaint: Annotated[tuple[Border, Border, Border, Border], BeforeValidator(_borders)] = Field(
         (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
     )
