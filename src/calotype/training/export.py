@@ -7,9 +7,11 @@ import torch
 
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.networks import Networks
+from calotype.checkpoints.opening import open_checkpoint
+from calotype.checkpoints.vocabulary import tokenizer_files
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
-from calotype.model import WORDS
+from calotype.model import WORDS, Model
 from calotype.text.words import words
 from calotype.training import scenes, state, tokenizer
 from calotype.training.run import Run
@@ -22,10 +24,17 @@ def export(run: Run) -> Path:
         raise CalotypeError(f"run {run.name!r} does not say where the model goes: give it a folder.")
     model = beginning(run, torch.device("cpu"))
     state.load_product(run.needs("unet"), model.unet)
-    source = model.files[0] / "tokenizer" if model.files else state.folder(run.needs("tokenizer"))
-    files = {name: (source / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
-    write_folder(run.folder, model.config, Networks(model.text_encoders, model.vae, model.unet), files)
+    networks = Networks(model.text_encoders, model.vae, model.unet)
+    write_folder(run.folder, model.config, networks, vocabulary(run, model))
     known = sorted({word for caption in tokenizer.captions(scenes.bank(run.style)) for word in words(caption)})
     with written_whole(run.folder / WORDS) as path:
         path.write_text(json.dumps(known) + "\n", encoding="utf-8")
     return run.folder
+
+
+def vocabulary(run: Run, model: Model) -> dict[str, str]:
+    """The text of vocab.json and merges.txt, by file name: the base's, which may be a single file, or the run's own."""
+    if model.files:
+        return tokenizer_files(open_checkpoint(model.files[0]))
+    source = state.folder(run.needs("tokenizer"))
+    return {name: (source / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
