@@ -36,7 +36,7 @@ def test_a_flipped_pixel_is_told_from_another_result(whole: Record) -> None:
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        ({"model_hash": "f" * 64}, "another model file (6ce0161689 then, ffffffffff now)"),
+        ({"model_hash": "f" * 64}, "another model file or --vae (6ce0161689 then, ffffffffff now)"),
         ({"threads": 1}, "another number of threads (2 then, 1 now)"),
         ({"cpu": "aarch64 DEFAULT"}, "another CPU (x86_64 AVX2 then, aarch64 DEFAULT now)"),
         ({"versions": {"calotype": "0.1.0", "torch": "2.12.0"}}, "another torch (2.13.0 then, 2.12.0 now)"),
