@@ -93,3 +93,15 @@ def test_convert_writes_over_nothing(
     assert f"{name} is there already" in error
     assert error.count("\n") == 1
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("layout", "ending"), [("diffusers", ""), ("ldm", ".safetensors")])
+def test_convert_tells_of_a_name_too_long(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], layout: str, ending: str
+) -> None:
+    name = "a" * 300 + ending
+    assert cli.main(["convert", str(tiny_folder), str(tmp_path / name), "--layout", layout]) == 2
+    error = capsys.readouterr().err
+    assert f"{name}: " in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

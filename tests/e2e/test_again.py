@@ -117,24 +117,22 @@ def test_causes_are_told_apart(
     assert cause in said
 
 
-def test_a_recipe_that_lies_is_found(
-    picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "status", "told"),
+    [
+        ("a cat", 1, "the first step that differs is 1"),
+        ("a unicorn <lora:ink:0.8>", 2, "the prompt asks for the LoRA 'ink': none can be attached yet"),
+    ],
+)
+def test_a_prompt_that_was_changed_is_found(
+    prompt: str, status: int, told: str, picture: Path, tiny_folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     record = read_record(picture)
-    lying = record.but(recipe=record.recipe.but(prompt="a cat"))
-    status, said = _verify(_saved(tmp_path / "a.png", picture, lying), tiny_folder, capsys)
-    assert status == 1
-    assert "the first step that differs is 1" in said
-
-
-def test_a_lora_that_cannot_be_attached_is_told(
-    picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    record = read_record(picture)
-    asking = record.but(recipe=record.recipe.but(prompt="a unicorn <lora:ink:0.8>"))
-    status, said = _verify(_saved(tmp_path / "a.png", picture, asking), tiny_folder, capsys)
-    assert status == 2
-    assert "the prompt asks for the LoRA 'ink': none can be attached yet" in said
+    changed = record.but(recipe=record.recipe.but(prompt=prompt))
+    ended, said = _verify(_saved(tmp_path / "a.png", picture, changed), tiny_folder, capsys)
+    assert ended == status
+    assert told in said
 
 
 @pytest.fixture

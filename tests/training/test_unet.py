@@ -228,6 +228,23 @@ def test_a_run_goes_on_from_a_model_and_leaves_its_other_networks_alone(
     assert torch.equal(before.conditions(["two dogs"])[0].context, after.conditions(["two dogs"])[0].context)
 
 
+def test_a_run_does_not_go_on_beside_other_networks(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base's U-Net may have changed, as it does when the run's own is put there, but nothing else of it."""
+    monkeypatch.setattr(latents, "PART", 4)
+    folder = tmp_path / "base"
+    run = make_run(name="beside", task="unet", base=str(folder), phases=(PHASE,))
+    networks = written(folder, config)
+    next(runs.follow(unet.task(run, torch.device("cpu")), run))
+    files = {name: (folder / "tokenizer" / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
+    write_folder(folder, config, replace(networks, unet=UNet(config.unet)), files)
+    assert next(runs.follow(unet.task(run, torch.device("cpu")), run)).step == 2
+    written(folder, config)
+    with pytest.raises(CalotypeError, match="was trained beside another text encoder or autoencoder"):
+        next(runs.follow(unet.task(run, torch.device("cpu")), run))
+
+
 def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
     tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from calotype.checkpoints.sniff import open_file, purpose
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig
 from calotype.errors import CalotypeError
+from calotype.files import is_there
 
 if TYPE_CHECKING:
     import torch
@@ -177,7 +178,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 @contextmanager
 def _whole_folder(path: Path) -> Iterator[Path]:
     """A new folder beside ``path`` that takes its place when the block ends well, and vanishes when it does not."""
-    if path.exists() and not (path / _INDEX).is_file() and (not path.is_dir() or any(path.iterdir())):
+    if is_there(path) and not (path / _INDEX).is_file() and (not path.is_dir() or any(path.iterdir())):
         raise CalotypeError(f"cannot write a model to {path}: something else is there. Choose another place.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

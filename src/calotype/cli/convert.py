@@ -7,6 +7,7 @@ import typer
 
 from calotype.cli.asking import torch_dtype
 from calotype.errors import CalotypeError
+from calotype.files import is_there
 
 _LAYOUTS = ("diffusers", "ldm")
 
@@ -26,7 +27,7 @@ def convert(
         raise CalotypeError(f"unknown layout {layout!r}: choose diffusers or ldm.")
     if layout == "ldm" and target.suffix != ".safetensors":
         raise CalotypeError(f"cannot write {target}: name a file that ends in .safetensors.")
-    if target.exists():
+    if is_there(target):
         raise CalotypeError(
             f"{target} is there already, and nothing is written over: name another, or remove it first."
         )

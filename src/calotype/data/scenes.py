@@ -7,6 +7,7 @@ from math import ceil, floor
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool
 from PIL import Image
 
 from calotype.data import layout
@@ -17,7 +18,7 @@ from calotype.data.spec import Box, Object, Relation, Spec
 from calotype.data.sprites import PAD, Pixels, Sprite, SpriteBank
 from calotype.errors import CalotypeError
 
-__all__ = ["Object", "Scene", "Spec", "Split", "World", "render", "sample_spec"]
+__all__ = ["Object", "Scene", "Spec", "Split", "World", "foreground", "render", "sample_spec"]
 
 Split = Literal["train", "held_out", "any"]
 
@@ -98,6 +99,15 @@ def render(bank: SpriteBank, spec: Spec) -> Pixels:
         over = under.astype(np.uint16) * (255 - patch[..., 3:].astype(np.uint16))
         under[:] = np.minimum((over + 127) // 255 + patch[..., :3], 255)
     return canvas
+
+
+def foreground(spec: Spec) -> Bool[np.ndarray, "size size"]:
+    """Where the things' boxes are."""
+    mask = np.zeros((spec.size, spec.size), dtype=np.bool_)
+    for thing in spec.objects:
+        x0, y0, x1, y1 = thing.box
+        mask[max(0, floor(y0)) : ceil(y1), max(0, floor(x0)) : ceil(x1)] = True
+    return mask
 
 
 def _resized(bank: SpriteBank, thing: Object) -> tuple[int, int, Pixels]:

@@ -15,9 +15,8 @@ def contact_sheet(
 ) -> Image.Image:
     """``pictures`` in rows of ``columns`` on white, each in a cell of the largest one's size, its caption under it.
 
-    Captions are wrapped between words. Without captions the cells hold pictures alone. Of paths, one file is open at a
-    time. Raises ValueError for no
-    pictures, or captions of another number.
+    Captions are wrapped between words; without them the cells hold pictures alone. Of paths, one file is open at a
+    time. Raises ValueError for no pictures, or captions of another number.
     """
     captions = captions if captions is not None else [""] * len(pictures)
     width, height = (max(sides) for sides in zip(*map(_size, pictures), strict=True))

@@ -1,6 +1,6 @@
 """A study of abilities: what it finds is put on a page of tables, one after the other."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -9,6 +9,7 @@ from calotype.data.sprites import SpriteBank
 from calotype.files import written_whole
 from calotype.lab.abilities import Bench, Painted, emphasis, image_to_image, inpainting
 from calotype.lab.bootstrap import Estimate
+from calotype.lab.markdown import table
 from calotype.lab.matching import Matcher
 from calotype.lab.parts import Progress
 from calotype.lab.suite import second_judge
@@ -47,7 +48,7 @@ def trend_lines(title: str, trends: Sequence[Trend]) -> list[str]:
     """The trends of one dial, as a table with a heading."""
     levels = [f"{level:g}" for level in trends[0].levels]
     titles = ("figure", "judge", *levels, "slope (95 % interval)", "wanted", "found")
-    return [f"## {title}", "", *_table(titles, map(_trend_row, trends)), ""]
+    return [f"## {title}", "", *table(titles, map(_trend_row, trends)), ""]
 
 
 def painted_lines(painted: Sequence[Painted]) -> list[str]:
@@ -55,7 +56,7 @@ def painted_lines(painted: Sequence[Painted]) -> list[str]:
     titles = ("judge", "thing asked for in the mask", "alone, without a mask", "ratio (95 % interval)", "gate", "")
     count = painted[0].inside.count
     kept = f"Outside of the mask every byte is as it was in {painted[0].unchanged} of {count} pictures."
-    return ["## Inpainting", "", *_table(titles, map(_painted_row, painted)), "", kept, ""]
+    return ["## Inpainting", "", *table(titles, map(_painted_row, painted)), "", kept, ""]
 
 
 def _heading(bench: Bench, command: str) -> list[str]:
@@ -81,7 +82,3 @@ def _painted_row(row: Painted) -> list[str]:
 
 def _shown(figure: Estimate) -> str:
     return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (titles, ["---"] * len(titles), *rows)]

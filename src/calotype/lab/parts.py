@@ -9,7 +9,6 @@ A part of an evaluation is a generator of its progress that returns its figures.
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from calotype.data.captions import caption
 from calotype.data.negatives import negatives
-from calotype.data.scenes import Scene, World
+from calotype.data.scenes import Scene, World, foreground
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
 from calotype.lab import metrics
@@ -114,15 +113,6 @@ def distinct_scenes(world: World, count: int) -> list[Scene]:
             found[caption(spec)] = world.scene(seed, "held_out")
         seed += 1
     return list(found.values())
-
-
-def foreground(spec: Spec) -> NDArray[np.bool_]:
-    """Where the things' boxes are: (size, size)."""
-    mask = np.zeros((spec.size, spec.size), dtype=np.bool_)
-    for thing in spec.objects:
-        x0, y0, x1, y1 = thing.box
-        mask[max(0, floor(y0)) : ceil(y1), max(0, floor(x0)) : ceil(x1)] = True
-    return mask
 
 
 def share_named(spec: Spec, found: Sequence[Detection]) -> float:

@@ -8,6 +8,7 @@ from PIL import Image
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.files import written_whole
 from calotype.imaging.sheet import contact_sheet
+from calotype.lab.markdown import table
 from calotype.lab.study import Trial, converges, errors, observed_order, picture
 
 
@@ -19,6 +20,7 @@ def write_page(done: Sequence[Trial], folder: Path) -> Path:
     _plot(done, samplers, folder / "calls.png", "calls")
     _grid(samplers, steps, folder)
     seeds = len({(trial.prompt, trial.seed) for trial in done})
+    titles = ["sampler", "order", "observed order", *(f"{count} steps" for count in steps)]
     lines = [
         "# A study of samplers",
         "",
@@ -30,9 +32,7 @@ def write_page(done: Sequence[Trial], folder: Path) -> Path:
         "![error against steps](errors.png)",
         "![error against network evaluations](calls.png)",
         "",
-        "| " + " | ".join(["sampler", "order", "observed order", *(f"{count} steps" for count in steps)]) + " |",
-        "|" + " --- |" * (3 + len(steps)),
-        *(_row(done, sampler, steps) for sampler in samplers),
+        *table(titles, [_row(done, sampler, steps) for sampler in samplers]),
         "",
         "The same prompt and seed with each sampler and number of steps:",
         "",
@@ -44,7 +44,7 @@ def write_page(done: Sequence[Trial], folder: Path) -> Path:
     return folder / "study.md"
 
 
-def _row(done: Sequence[Trial], sampler: str, steps: Sequence[int]) -> str:
+def _row(done: Sequence[Trial], sampler: str, steps: Sequence[int]) -> list[str]:
     found = observed_order(done, sampler) if converges(sampler) else None
     order = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})" if found else ""
     mark = "" if converges(sampler) else "*"
@@ -55,7 +55,7 @@ def _row(done: Sequence[Trial], sampler: str, steps: Sequence[int]) -> str:
             cells.append(f"{error.value:.2g} ({error.low:.2g} to {error.high:.2g})")
         else:
             cells.append("")
-    return "| " + " | ".join(cells) + " |"
+    return cells
 
 
 def _plot(done: Sequence[Trial], samplers: Sequence[str], path: Path, axis: str) -> None:

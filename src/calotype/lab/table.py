@@ -1,7 +1,7 @@
 """The table: every figure of an evaluation, as Markdown for people and JSON for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 from calotype.files import written_whole
 from calotype.lab.bootstrap import Estimate
 from calotype.lab.gates import GATES
+from calotype.lab.markdown import table
 
 Source = Literal["true", "oracle", "model", "memoriser", "shuffled"]
 """Whose pictures: true scenes; these through the autoencoder; the model's; those of the nearest training captions; and
@@ -50,11 +51,12 @@ def markdown(figures: Sequence[Figure], absences: Sequence[Absence], heading: st
     """The figures as a Markdown table: a line for each metric, judge and split, a column for each source there is."""
     sources = [source for source in SOURCES if any(figure.source == source for figure in figures)]
     titles = ("metric", "judge", "split", *sources, "model / oracle", "gate", "")
-    lines = [heading, "", _line(titles), _line("---" for _ in titles)]
     keys = dict.fromkeys((figure.metric, figure.judge, figure.split) for figure in figures)
+    rows = []
     for key in keys:
         found = {f.source: f.estimate for f in figures if (f.metric, f.judge, f.split) == key}
-        lines.append(_line((*key, *(_shown(found.get(source)) for source in sources), *_verdict(key[0], found))))
+        rows.append((*key, *(_shown(found.get(source)) for source in sources), *_verdict(key[0], found)))
+    lines = [heading, "", *table(titles, rows)]
     if absences:
         lines += ["", *(f"Not measured: {absence.part}: {absence.reason}" for absence in absences)]
     return "\n".join([*lines, "", _REMARK, ""])
@@ -81,10 +83,6 @@ def _shown(estimate: Estimate | None) -> str:
     digits = 1 if abs(estimate.value) >= 10 else 3
     low, high = f"{estimate.low:.{digits}f}", f"{estimate.high:.{digits}f}"
     return f"{estimate.value:.{digits}f}" + (f" ({low}–{high})" if low != high else "")
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 _REMARK = (

@@ -107,8 +107,8 @@ def digest(x: Tensor) -> str:
 def _sampled(
     scene: Scene, sigmas: Float[Tensor, "levels"], start: SamplerState | None, passed: int
 ) -> Iterable[SamplerState]:
-    if len(sigmas) == 1:
-        return [start] if start else []
+    if start and len(sigmas) == 1:
+        return [start]
     sampler = SAMPLERS[scene.part.sampler]
     part, model = scene.part, scene.model
     chosen = {name: getattr(part, name) for name in SAMPLER_OPTIONS}

@@ -59,6 +59,8 @@ class Contrastive(nn.Module):
 class ClipTask:
     """Symmetric cross-entropy over the pairs of a batch; pictures also choose among all nearly right captions."""
 
+    frozen = ()
+
     def __init__(self, text: TextConfig, tokenizer: Tokenizer, bank: SpriteBank, device: torch.device) -> None:
         self.module = Contrastive(text, ImageConfig()).to(device)
         self.tokenizer, self.bank, self.device = tokenizer, bank, device

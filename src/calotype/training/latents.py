@@ -1,6 +1,5 @@
 """The latent cache: scenes encoded once, in parts that are written whole, so that an interruption loses one part."""
 
-import hashlib
 from math import ceil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from calotype.files import cache_dir, written_whole
 from calotype.nn.vae import Autoencoder
 from calotype.training import scenes
 from calotype.training.loop import half_precision
+from calotype.training.state import weights_hash
 
 PART = 2_000
 """Scenes in one file."""
@@ -26,7 +26,7 @@ def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h
 
     They depend on the autoencoder's weights and on the world, and are kept in the cache under these.
     """
-    folder = cache_dir("latents", f"{_digest(vae)}-{world}")
+    folder = cache_dir("latents", f"{weights_hash(vae)[:12]}-{world}")
     paths = [folder / f"{index:04d}.safetensors" for index in range(ceil(count / PART))]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     for index in track(missing, f"encoding scenes of {world.size} px", disable=not missing):
@@ -44,10 +44,3 @@ def _write(path: Path, vae: Autoencoder, world: World, seeds: range) -> None:
             latents.append(vae.encode(scenes.to_unit(pixels)).mode.to("cpu", torch.float16))
     with written_whole(path) as temporary:
         save_file({"latents": torch.cat(latents), "seeds": torch.from_numpy(np.array(seeds))}, temporary)
-
-
-def _digest(vae: Autoencoder) -> str:
-    total = hashlib.sha256()
-    for value in vae.state_dict().values():
-        total.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()[:12]

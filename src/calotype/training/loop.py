@@ -4,7 +4,7 @@ It knows neither moving averages nor logs nor checkpoints: they live in whoever 
 the noise of a step are functions of (seed, step) alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +26,10 @@ class Task(Protocol):
     @property
     def module(self) -> nn.Module:
         """What is trained and averaged."""
+
+    @property
+    def frozen(self) -> Sequence[nn.Module]:
+        """The networks it rests on, which stay as they are: with others it would be another task."""
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
         """Examples for one step, on the CPU; perhaps on a thread of its own, one step ahead."""

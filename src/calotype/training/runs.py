@@ -48,7 +48,7 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
 
     When a step was also an evaluation, its figures are among the parts of its metrics.
     """
-    kept = State(run, task.module)
+    kept = State(run, task.module, task.frozen)
     step = 0 if fresh else kept.restore()
     state.cut_log(run.name, step)
     saved = time.monotonic()

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from functools import cache
-from math import ceil, floor
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from calotype.data import scenes as data
 from calotype.data.scenes import Scene, World
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank, drawn_bank, load_bank
@@ -50,9 +50,4 @@ def to_pixels(values: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
 
 def foreground(specs: Sequence[Spec]) -> Float[Tensor, "b 1 h w"]:
     """1 inside the objects' boxes, 0 outside."""
-    masks = torch.zeros(len(specs), 1, specs[0].size, specs[0].size)
-    for mask, spec in zip(masks, specs, strict=True):
-        for item in spec.objects:
-            x0, y0, x1, y1 = item.box
-            mask[:, max(0, floor(y0)) : ceil(y1), max(0, floor(x0)) : ceil(x1)] = 1
-    return masks
+    return torch.from_numpy(np.stack([data.foreground(spec) for spec in specs])[:, None]).float()

@@ -1,7 +1,10 @@
 """Checkpoints of a run: one safetensors file that holds all that the rest of the run depends on."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -25,12 +28,13 @@ def folder(name: str) -> Path:
 class State:
     """All that the rest of a run depends on: weights, their average, the optimizer's moments, the earlier stages."""
 
-    def __init__(self, run: Run, module: nn.Module) -> None:
+    def __init__(self, run: Run, module: nn.Module, frozen: Sequence[nn.Module] = ()) -> None:
         """Of a run that has not begun. ``module`` stays the caller's, and is what ``restore`` fills."""
         self.run, self.module = run, module
         self.ema = Ema(module, run.ema)
         self.optimizer = adamw(module, run.optimizer)
         self._earlier = {stage: file_hash(_product(stage, name)) for stage, name in run.earlier.items()}
+        self._frozen = weights_hash(*frozen)
 
     def save(self, step: int) -> None:
         """Write the checkpoint; the one before stays until this one is whole."""
@@ -39,6 +43,7 @@ class State:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         metadata = {"step": str(step), "run": self.run.model_dump_json(), "earlier": json.dumps(self._earlier)}
+        metadata["frozen"] = self._frozen
         with written_whole(folder(self.run.name) / "state.safetensors") as path:
             save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, metadata)
 
@@ -52,7 +57,7 @@ class State:
         """Take over the run's checkpoint and return its step; 0, and nothing changed, where there is none.
 
         Raises CalotypeError when the checkpoint is damaged, belongs to a run with other settings, or an earlier stage
-        has been trained on since: its latents or contexts would no longer be those that this network learned.
+        or the base is another by now: its latents or contexts would no longer be those that this network learned.
         """
         path = folder(self.run.name) / "state.safetensors"
         if not path.exists():
@@ -74,6 +79,11 @@ class State:
             raise CalotypeError(
                 f"run {self.run.name!r} was trained on another {', '.join(other)} than {self.run.earlier[other[0]]!r} "
                 "holds now: start it afresh (with --fresh)."
+            )
+        if metadata.get("frozen", self._frozen) != self._frozen:
+            raise CalotypeError(
+                f"run {self.run.name!r} was trained beside another text encoder or autoencoder than its base "
+                f"{self.run.base!r} holds now: start it afresh (with --fresh)."
             )
         return step
 
@@ -98,6 +108,14 @@ def _product(stage: TaskName, name: str) -> Path:
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def weights_hash(*networks: nn.Module) -> str:
+    """The SHA-256 of the networks' numbers, in hexadecimal."""
+    total = hashlib.sha256()
+    for value in chain.from_iterable(network.state_dict().values() for network in networks):
+        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
 
 
 def save_product(name: str, module: nn.Module) -> None:

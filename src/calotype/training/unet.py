@@ -57,6 +57,7 @@ class UNetTask:
         self.network = torch.compile(self.module, dynamic=False) if compiled else self.module
         self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
         self.text = model.text_encoders[0].eval().requires_grad_(False)
+        self.frozen = (self.text, vae)
         self.size = config.vae.sample_size
         most = {world: max(p.scenes for p in phases if p.world == world) for world in {p.world for p in phases}}
         self.cache = {world: latents.cached(vae, World(bank, *world), count) for world, count in most.items()}

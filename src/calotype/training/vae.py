@@ -34,6 +34,8 @@ MEASURED = 256
 class VaeTask:
     """L1, Laplacian pyramid and gradients of the error, all in float32, and a whisper of the divergence."""
 
+    frozen = ()
+
     def __init__(self, config: VaeConfig, bank: SpriteBank, device: torch.device, evaluated: int = 48) -> None:
         self.module = Autoencoder(config).to(device)
         self.bank, self.size, self.device, self.evaluated = bank, config.sample_size, device, evaluated
