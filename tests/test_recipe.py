@@ -66,6 +66,13 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"qwerty": 3}, "unknown field 'qwerty': leave it out."),
     ({"outpaint": "1,2,3"}, "outpaint.3 is missing: outpaint must be pixels to add at the left"),
     ({"outpaint": "a,0,0,0"}, "outpaint.0 is 'a', but must be pixels to add at the left"),
+    ({"self": 1}, "unknown field 'self': leave it out."),
+    ({"seed": True}, "seed is True, but must be a whole number"),
+    ({"steps": True}, "steps is True, but must be a whole number from 1 to 1000"),
+    ({"s_tmax": False}, "s_tmax is False, but must be a number above 0"),
+    ({"s_tmax": -1}, "s_tmax is -1, but must be a number above 0"),
+    ({"prompt": "a \udcff cat"}, r"'a \udcff cat' is no text that can be written"),
+    ({"\ud800": 1}, r"'\ud800' is no text that can be written"),
     ({"cfg_points": "0:7,x:2"}, "cfg_points.1.0 is 'x', but must be scales at shares of the steps"),
 ]
 
@@ -76,6 +83,18 @@ def test_a_mistake_is_told_in_one_line(fields: dict[str, Any], message: str) -> 
         Recipe(**fields)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_blanks_around_a_number_do_not_count() -> None:
+    assert Recipe(seed=" -1").seed >= 0
+    assert Recipe(seed=" 7 ").seed == 7
+    assert Recipe(s_tmax=" 0").s_tmax is None
+
+
+def test_later_pictures_count_the_seed_and_variations_the_subseed() -> None:
+    """As A1111 counts: a variation keeps the picture that it is near to."""
+    assert Recipe(seed=7, subseed=3).later(2) == Recipe(seed=9, subseed=3)
+    assert Recipe(seed=7, subseed=3, subseed_strength=0.1).later(2) == Recipe(seed=7, subseed=5, subseed_strength=0.1)
 
 
 def test_but_checks_again_and_leaves_the_first_alone() -> None:

@@ -1,10 +1,11 @@
 """Recipe: what is asked of one picture. Record: the recipe and what it resolved to, kept inside the picture."""
 
 import random
+import re
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from calotype.diffusion.names import AUTOMATIC
@@ -18,6 +19,7 @@ SAMPLER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
 
 
 def _drawn(seed: Any) -> Any:
+    seed = seed.strip() if isinstance(seed, str) else seed
     return random.SystemRandom().randrange(2**32) if seed in (None, -1, "-1") else seed
 
 
@@ -32,8 +34,8 @@ def _borders(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value or (0, 0, 0, 0)
 
 
-def _unlimited(value: Any) -> Any:
-    return None if value in (0, "0") else value
+def _unlimited(value: float | None) -> float | None:
+    return value or None
 
 
 _LARGEST = 4096
@@ -45,6 +47,8 @@ Border = Annotated[int, Field(ge=0, le=4096)]
 Seed = Annotated[int, BeforeValidator(_drawn), Field(ge=0, le=MAX_SEED)]
 
 
+_UNWRITABLE = re.compile("[\ud800-\udfff]")
+"""Halves of letters: what bytes that are no UTF-8, and escapes in JSON, leave in a text."""
 _A1111_RNG = {"cpu": "cpu", "gpu": "philox", "nv": "philox"}
 
 
@@ -73,13 +77,13 @@ class _Value(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
             raise CalotypeError(_one_line(error.errors()[0], type(self))) from None
 
-    def but(self, **fields: Any) -> Self:
+    def but(self, /, **fields: Any) -> Self:
         """This value with other ``fields``, checked again."""
         return type(self)(**{**dict(self), **fields})
 
@@ -117,8 +121,8 @@ class Recipe(_Value):
         None, ge=0, le=1000, description="a number from 0 to 1000: how much noise Euler, Heun and DPM2 stir in"
     )
     s_tmin: float | None = Field(None, ge=0, description="a number from 0: the lowest noise level that s_churn stirs")
-    s_tmax: Annotated[float | None, BeforeValidator(_unlimited)] = Field(
-        None, gt=0, description="a number above 0: the highest noise level that s_churn stirs; without it, or 0, any"
+    s_tmax: Annotated[float | None, Field(ge=0), AfterValidator(_unlimited)] = Field(
+        None, description="a number above 0: the highest noise level that s_churn stirs; without it, or 0, any"
     )
     s_noise: float | None = Field(
         None, ge=0, le=10, description="a number from 0 to 10: the size of noise that is stirred in or added on the way"
@@ -260,11 +264,34 @@ class Recipe(_Value):
             raise ValueError("there is a mask or a border, but no picture to paint on: give init_image.")
         return self
 
+    @property
+    def variation(self) -> bool:
+        """Whether the subseed has a part in the picture."""
+        return self.subseed_strength > 0
+
+    def later(self, number: int) -> Self:
+        """The recipe of the picture ``number`` after this one: its seed is larger by that, a variation's subseed."""
+        counted = "subseed" if self.variation else "seed"
+        return self.but(**{counted: getattr(self, counted) + number})
+
     @model_validator(mode="before")
     @classmethod
     def _with_our_names(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """Sampler and scheduler by any program's name, old ones for both ("DPM++ 2M Karras") too, become ours."""
         return {**fields, **_named(fields, "sampler", "scheduler"), **_named(fields, "hr_sampler", "hr_scheduler")}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_their_kind(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """No text that cannot be written, and no yes or no where a number is wanted, which pydantic would take."""
+        for name, value in fields.items():
+            for text in (name, value):
+                if isinstance(text, str) and _UNWRITABLE.search(text):
+                    raise ValueError(f"{text!r} is no text that can be written: leave out what is escaped in it.")
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                raise ValueError(f"{name} is {value}, but must be {field.description}.")
+        return fields
 
 
 class Record(_Value):

@@ -29,7 +29,7 @@ def again(
     from calotype.imaging.provenance import read_provenance
 
     found = read_provenance(png)
-    (path,) = output.paths(out, [found.recipe.seed])
+    (path,) = output.paths(out, [found.recipe])
     parts = [vae] if vae else []
     model = model or runs.embedded(found.model, found.model_hash, parts)
     studio = runs.studio_of(found.record, model, parts, threads)

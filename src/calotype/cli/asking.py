@@ -66,9 +66,9 @@ class Ask:
     json: bool
 
     def recipes(self, **fields: Any) -> list[Recipe]:
-        """As many recipes as pictures are wanted; the seed goes up by one for each."""
+        """As many recipes as pictures are wanted."""
         first = Recipe(**self.fields, **fields)
-        return [first.but(seed=first.seed + number) for number in range(self.count)]
+        return [first.later(number) for number in range(self.count)]
 
 
 DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
@@ -78,7 +78,8 @@ MODEL = "A folder, a file, or owner/name of a model that was pulled. Without it:
 
 _MAKING = {
     "count": (
-        int, typer.Option("-n", "--count", min=1, help="How many pictures; the seed goes up by one for each."), 1,
+        int, typer.Option("-n", "--count", min=1, help="How many; the seed, or a variation's subseed, goes up by one."),
+        1,
     ),
     "output": (
         Path, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png."), Path("out"),

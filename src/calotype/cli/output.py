@@ -6,26 +6,32 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from calotype.errors import CalotypeError
+from calotype.recipe import Recipe
 
 _NUMBERED = re.compile(r"(\d{5,})-")
 _OTHER_PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
-def paths(output: Path, seeds: Iterable[int]) -> Iterator[Path]:
-    """A path for the picture of each seed.
+def paths(output: Path, recipes: Iterable[Recipe]) -> Iterator[Path]:
+    """A path for the picture of each recipe.
 
     In a folder: 00000-7.png, ... with numbers that go on from those already there, so that nothing is overwritten.
-    ``output`` ending in .png is the file itself, and with several seeds apple-7.png, apple-8.png, ....
+    ``output`` ending in .png is the file itself, and with several recipes apple-7.png, apple-8.png, ....
     Raises CalotypeError at once if nothing can be written there.
     """
-    seeds = list(seeds)
+    recipes = list(recipes)
     if is_file(output):
         _make_ready(output.parent)
-        if len(seeds) == 1:
+        if len(recipes) == 1:
             return iter([output])
-        return (output.with_stem(f"{output.stem}-{seed}") for seed in seeds)
+        return (output.with_stem(f"{output.stem}-{seeds(recipe)}") for recipe in recipes)
     _make_ready(output)
-    return (output / f"{_next_number(output):05}-{seed}.png" for seed in seeds)
+    return (output / f"{_next_number(output):05}-{seeds(recipe)}.png" for recipe in recipes)
+
+
+def seeds(recipe: Recipe) -> str:
+    """What tells the pictures of one prompt apart: 7, and of a variation 7-3."""
+    return f"{recipe.seed}-{recipe.subseed}" if recipe.variation else str(recipe.seed)
 
 
 def is_file(output: Path) -> bool:

@@ -28,7 +28,7 @@ def resume(
 
     run = read_run(file)
     recipe = run.record.recipe
-    (path,) = output.paths(out or Path(run.output), [recipe.seed])
+    (path,) = output.paths(out or Path(run.output), [recipe])
     parts = [vae] if vae else list(run.files[1:])
     model = model or next(filter(is_there, run.files[:1]), None)
     model = model or runs.embedded(run.record.model, run.record.model_hash, parts)
