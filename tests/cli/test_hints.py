@@ -57,3 +57,9 @@ def test_each_size_and_word_is_told_once(studio: Studio) -> None:
 def test_words_of_every_step_are_told(studio: Studio) -> None:
     told = _hints(studio, {"prompt": "a [zebra:[unicron|okapi]:0.5]", "negative_prompt": "(gnu:1.2)", "steps": 8})
     assert [hint.split('"')[1] for hint in told] == ["zebra", "unicron", "okapi", "gnu"]
+
+
+def test_a_negative_prompt_has_no_attachments(studio: Studio) -> None:
+    """What would be one is text in it, as the pipeline reads it."""
+    told = _hints(studio, {"negative_prompt": "<3:zebra>"})
+    assert [hint.split('"')[1] for hint in told] == ["zebra"]

@@ -48,14 +48,26 @@ def test_attachments_are_told(tiny_folder: Path, capsys: Shown) -> None:
         ("a unicorn] on", "         ^", "this ] closes nothing"),
         ("a (on:1.2.3)", "      ^", "this is no number"),
         ("a\non | a", "   ^", "outside of [ ] this | stops all schedules"),
+        ("a\x85on\n(a", "^", "this ( is not closed"),
     ],
 )
 def test_a_caret_stands_under_a_mistake(
     prompt: str, caret: str, message: str, tiny_folder: Path, capsys: Shown
 ) -> None:
     line, pointed, *_ = _tokens(capsys, tiny_folder, prompt)
-    assert line == prompt.splitlines()[-1]
+    assert line == prompt.split("\n")[-1]
     assert pointed.startswith(f"{caret} {message}")
+
+
+def test_without_emphasis_a_bracket_is_a_token_and_no_mistake(tiny_folder: Path, capsys: Shown) -> None:
+    lines = _tokens(capsys, tiny_folder, "(a", "--emphasis", "None")
+    assert [line.split()[-1] for line in lines] == ["(a", "tokens", "(</w>", "a</w>"]
+
+
+def test_comments_are_not_read(tiny_folder: Path, capsys: Shown) -> None:
+    lines = _tokens(capsys, tiny_folder, "a # <hypernet:x:1> (zebra\n# okapi\non#")
+    assert [line.split()[-1] for line in lines if "</w>" in line] == ["a</w>", "n</w>"]
+    assert not any("^" in line or "unknown" in line for line in lines)
 
 
 def test_words_that_the_model_has_never_seen_come_last(tiny_folder: Path, capsys: Shown) -> None:

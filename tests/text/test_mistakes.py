@@ -1,5 +1,6 @@
 import pytest
 
+from calotype.text.emphasis import a1111_sections
 from calotype.text.mistakes import mistakes
 
 
@@ -9,6 +10,9 @@ from calotype.text.mistakes import mistakes
         ("a cat", []),
         ("a (cat:1.2) [on:by:0.5] [a|b] x AND y :1.2", []),
         (r"a smiling \(cat\) 16\:9", []),
+        ("a cat # (unlike :3", []),
+        ("a #(\n(cat", [5]),
+        ("[(a])", [3]),
         ("a (cat", [2]),
         ("a cat)", [5]),
         ("a (cat]", [2, 6]),
@@ -24,3 +28,15 @@ from calotype.text.mistakes import mistakes
 )
 def test_where_mistakes_are_seen(prompt: str, places: list[int]) -> None:
     assert [place for place, _ in mistakes(prompt)] == places
+
+
+def test_brackets_that_cross_are_closed_all_the_same() -> None:
+    """Emphasis counts each kind of bracket for itself."""
+    assert a1111_sections("[(a] b)") == [[("a", pytest.approx(1)), (" b", 1.1)]]
+    ((_, message),) = mistakes("[(a] b)")
+    assert message.startswith("this ] closes across the ( before it")
+
+
+def test_without_emphasis_brackets_are_letters() -> None:
+    assert mistakes("(a) [b:c:d] (on:12) (", emphasis=False) == []
+    assert [place for place, _ in mistakes("a | b [c|d] :1.2", emphasis=False)] == [2, 12]

@@ -53,6 +53,14 @@ def test_a_negative_prompt_has_schedules_but_no_and() -> None:
     )
 
 
+def test_comments_are_left_out_before_anything_is_read() -> None:
+    """As A1111 does since 1.6, unless it is told otherwise."""
+    prompt = a1111_prompt("# one\na cat :0.5# <hypernet:x:1> AND\n#two", 10)
+    assert prompt == a1111_prompt("\na cat :0.5\n", 10)
+    assert a1111_negative("#1 [a:b:3]\nrain#", 10) == a1111_negative("\nrain", 10)
+    assert comfyui_prompt("a #1", 10).texts() == ["a #1"]
+
+
 def test_comfyui_has_neither() -> None:
     assert comfyui_prompt("[a:b:3] AND c", 10).parts == (Part(1.0, ((10, "[a:b:3] AND c"),)),)
 

@@ -36,6 +36,27 @@ def test_lists_that_give_nothing_are_told(prompt: str, message: str, lists: Path
         drawn(prompt, lists, 1)
 
 
+def test_lists_that_grow_at_every_depth_are_told_before_they_fill_the_memory(lists: Path) -> None:
+    """Eight deep they would be 10^8 lines."""
+    (lists / "wide.txt").write_text("__wide__ " * 10)
+    with pytest.raises(CalotypeError, match="hold each other"):
+        drawn("__wide__", lists, 1)
+    assert drawn("__colour__ " * 200, lists, 1).split().count("red") in range(50, 150)
+
+
+def test_a_list_is_read_once_for_a_prompt(lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    reading = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: read.append(path) or reading(path, **how))
+    drawn("__thing__ on __colour__ by __thing__", lists, 1)
+    assert sorted(path.name for path in read) == ["colour.txt", "thing.txt"]
+
+
+def test_only_a_line_break_ends_a_line(lists: Path) -> None:
+    (lists / "odd.txt").write_text("one\u2028half\x85on\n", encoding="utf-8")
+    assert drawn("__odd__", lists, 1) == "one\u2028half\x85on"
+
+
 def test_every_selection_of_the_parts() -> None:
     assert matrix("a cat") == ["a cat"]
     assert matrix("a | b |c") == ["a", "a, b", "a, c", "a, b, c"]

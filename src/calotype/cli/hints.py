@@ -26,8 +26,11 @@ def _words(studio: "Studio", recipes: Iterable[Recipe]) -> Iterator[str]:
     text = ""
     for recipe in recipes:
         words = language(recipe.prompt_style, recipe.emphasis)
-        asked = (recipe.prompt, recipe.negative_prompt)
-        text += " ".join(words.plain(each, recipe.steps) for each in asked) + " "
+        asked = (
+            words.prompt(recipe.prompt, recipe.steps, None),
+            words.negative(recipe.negative_prompt, recipe.steps, None),
+        )
+        text += " ".join(map(words.plain, asked)) + " "
     for word, near in unknown_words(text, studio.words).items():
         nearest = f"; the nearest it knows: {', '.join(near)}" if near else ""
         yield f'the model has never seen the word "{word}"{nearest}'

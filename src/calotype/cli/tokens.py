@@ -48,13 +48,14 @@ def tokens(
     studio = api.load(model)
     tokenizer = studio.tokenizers[0]
     chunks = {text: spoken.read(text, tokenizer, known) for text in read.texts()}
-    for place, message in mistakes(prompt) if recipe.prompt_style == "a1111" else []:
-        row, column = prompt.count("\n", 0, place), place - (prompt.rfind("\n", 0, place) + 1)
-        typer.echo(f"{prompt.splitlines()[row]}\n{' ' * column}^ {message}")
+    for place, message in mistakes(prompt, recipe.emphasis != "None") if recipe.prompt_style == "a1111" else []:
+        start = prompt.rfind("\n", 0, place) + 1
+        line, _, _ = prompt[start:].partition("\n")
+        typer.echo(f"{line}\n{' ' * (place - start)}^ {message}")
     for line in _lines(read, chunks, steps, tokenizer):
         typer.echo(line)
     vocabulary = studio.words and studio.words.union(words(" ".join(["embedding", *known])) if known else ())
-    for word, near in unknown_words(spoken.plain(prompt, steps), vocabulary).items():
+    for word, near in unknown_words(spoken.plain(read), vocabulary).items():
         typer.echo(f'unknown: "{word}"' + (f"; the nearest: {', '.join(near)}" if near else ""))
 
 

@@ -36,9 +36,9 @@ class Language:
         """The chunks of a text that `Prompt` gives, with vectors where it names ``known`` embeddings."""
         return self.chunks(self.sections(text), tokenizer, known)
 
-    def plain(self, text: str, steps: int) -> str:
-        """The words that a prompt shows in so many steps, without what is language in it."""
-        texts = dict.fromkeys(self.prompt(text, steps, None).texts())
+    def plain(self, prompt: Prompt) -> str:
+        """The words that a prompt shows at any step, without what is language in it."""
+        texts = dict.fromkeys(prompt.texts())
         return " ".join(piece for each in texts for section in self.sections(each) for piece, _ in section)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from calotype.errors import CalotypeError
 from calotype.text.schedule import Schedule, schedule, text_at
 
+COMMENT = re.compile(r"#[^\n]*")
+"""What A1111 leaves out of every prompt: from a # on, to the end of the line."""
 _ATTACHMENT = re.compile(r"<(\w+):([^>]+)>")
 _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"\A(.*?)(?:\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+)))?\s*\Z", re.DOTALL)
@@ -48,17 +50,18 @@ class Prompt:
 
 
 def a1111_prompt(text: str, steps: int, passed: int | None = None) -> Prompt:
-    """A prompt in A1111's language: attachments, then AND with weights, then the schedules of `text.schedule`.
+    """A prompt in A1111's language: no comments, attachments, AND with weights, then the schedules of `text.schedule`.
 
     Raises CalotypeError for what it could only ignore: hypernetworks and other unknown attachments.
     """
+    text = COMMENT.sub("", text)
     attachments = tuple(_attachment(kind, arguments.split(":")) for kind, arguments in _ATTACHMENT.findall(text))
     return Prompt(tuple(_parts(_AND.split(_ATTACHMENT.sub("", text)), steps, passed)), attachments)
 
 
 def a1111_negative(text: str, steps: int, passed: int | None = None) -> Prompt:
-    """A negative prompt in A1111's language, which has schedules, but neither AND nor attachments."""
-    return Prompt((Part(1.0, schedule(text, steps, passed)),))
+    """A negative prompt in A1111's language, which has comments and schedules, but neither AND nor attachments."""
+    return Prompt((Part(1.0, schedule(COMMENT.sub("", text), steps, passed)),))
 
 
 def comfyui_prompt(text: str, steps: int, passed: int | None = None) -> Prompt:

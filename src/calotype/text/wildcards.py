@@ -2,32 +2,36 @@
 
 import random
 import re
+from functools import cache, partial
 from itertools import compress, product
 from pathlib import Path
 
 from calotype.errors import CalotypeError
 
 _WILDCARD = re.compile(r"__([\w./-]+?)__")
-_DEEPEST = 8
+_DEEPEST, _MOST = 8, 1000
+"""How deep lists may hold each other, and how many lines one prompt may take: ten of ten each, eight deep, are 10^8."""
 
 
 def drawn(prompt: str, folder: Path, seed: int) -> str:
     """``prompt`` with each ``__name__`` replaced by a line of folder/name.txt, which may hold wildcards itself.
 
     Which lines is a function of the seed. Empty lines and those that begin with # are left out. Raises CalotypeError
-    for a list that is missing or empty.
+    for a list that is missing or empty, and for lists that hold each other without end.
     """
-    chooser = random.Random(seed)
-    for _ in range(_DEEPEST):
-        found = _WILDCARD.search(prompt)
-        if found is None:
-            return prompt
-        prompt = _WILDCARD.sub(lambda match: chooser.choice(_lines(folder, match[1])), prompt)
-    if _WILDCARD.search(prompt):
-        raise CalotypeError(
-            f"the wildcards of {prompt!r} hold each other more than {_DEEPEST} deep: untangle the lists."
-        )
-    return prompt
+    chooser, lines, text, count = random.Random(seed), cache(partial(_lines, folder)), prompt, 0
+    for _ in range(_DEEPEST + 1):
+        found = len(_WILDCARD.findall(text))
+        if not found:
+            return text
+        count += found
+        if count > _MOST:
+            break
+        text = _WILDCARD.sub(lambda match: chooser.choice(lines(match[1])), text)
+    raise CalotypeError(
+        f"the wildcards of {prompt!r} hold each other more than {_DEEPEST} deep, or are more than {_MOST}: "
+        "untangle the lists."
+    )
 
 
 def matrix(prompt: str) -> list[str]:
@@ -42,7 +46,7 @@ def _lines(folder: Path, name: str) -> list[str]:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise CalotypeError(f"the wildcard __{name}__ lies outside of {folder}.")
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise CalotypeError(f"there is no list for the wildcard __{name}__: {path} cannot be read.") from error
     lines = [line for line in lines if line and not line.startswith("#")]
