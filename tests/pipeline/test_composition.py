@@ -44,7 +44,8 @@ def test_the_same_bytes_twice(studio: Studio) -> None:
 
 def test_it_goes_on_from_any_step_of_any_pass(studio: Studio) -> None:
     states = list(studio.states(RECIPE))
-    assert [(state.passage, state.index) for state in states] == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2)]
+    places = [(state.passage, state.index) for state in states]
+    assert places == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3)]
     for number, state in enumerate(states):
         rest = list(studio.states(RECIPE, state))
         assert len(rest) == len(states) - number - 1

@@ -12,9 +12,11 @@ from calotype import cli
 from calotype.api import EMBEDDED, Studio, load
 from calotype.data.scenes import World
 from calotype.data.sprites import drawn_bank
+from calotype.errors import CalotypeError
 from calotype.imaging.pixels import to_pixels
 from calotype.pipeline import preview
 from calotype.pipeline.preview import latent_rgb
+from calotype.recipe import Recipe
 
 SD1 = torch.tensor(
     [[0.298, 0.207, 0.208], [0.187, 0.286, 0.173], [-0.158, 0.189, 0.264], [-0.184, -0.271, -0.473], [0, 0, 0]]
@@ -93,12 +95,32 @@ def test_previews_are_written_beside_the_picture(cache: Path, tiny_folder: Path,
     assert {Image.open(path).size for path in tmp_path.glob("*.png")} == {(64, 64)}
 
 
+def test_the_vae_shows_the_last_state_as_the_picture_is(cache: Path, studio: Studio) -> None:
+    recipe = Recipe(prompt="a", seed=7, steps=3)
+    states = list(studio.states(recipe))
+    picture = np.asarray(studio.develop(recipe, states).image)
+    assert np.array_equal(np.asarray(studio.preview(states[-1], "vae")), picture)
+    assert not np.array_equal(np.asarray(studio.preview(states[0], "vae")), picture)
+    assert not cache.exists()
+    with pytest.raises(CalotypeError, match="there is no preview by 'taesd': choose fit or vae"):
+        studio.preview(states[0], "taesd")
+
+
+def test_the_command_line_asks_the_vae(cache: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    args = ["--model", str(tiny_folder), "--seed", "7", "--steps", "2", "--preview-every", "2"]
+    assert cli.main(["txt2img", "a", *args, "--preview-by", "vae", "-o", str(tmp_path / "a.png")]) == 0
+    shown, picture = (Image.open(tmp_path / name).tobytes() for name in ("a-step002.png", "a.png"))
+    assert shown == picture
+    assert cli.main(["txt2img", "a", *args, "--preview-by", "taesd", "-o", str(tmp_path / "b.png")]) == 2
+    assert not list(tmp_path.glob("b*"))
+
+
 def test_they_go_on_counting_through_a_second_pass(cache: Path, tiny_folder: Path, tmp_path: Path) -> None:
     args = ["--model", str(tiny_folder), "--seed", "7", "--steps", "2", "--preview-every", "1"]
     more = ["--hr-scale", "1.25", "--hr-steps", "2", "--hr-denoising-strength", "0.4"]
     assert cli.main(["txt2img", "a", *args, *more, "-o", str(tmp_path / "a.png")]) == 0
     sizes = {path.stem: Image.open(path).width for path in tmp_path.glob("a-*.png")}
-    assert sizes == {"a-step001": 64, "a-step002": 64, "a-step003": 80}
+    assert sizes == {"a-step001": 64, "a-step002": 64, "a-step003": 80, "a-step004": 80}
 
 
 def test_the_picture_is_the_same_without(cache: Path, tiny_folder: Path, tmp_path: Path) -> None:

@@ -18,18 +18,28 @@ if TYPE_CHECKING:
     from calotype.pipeline import RunState
 
 
-def make(ask: Ask, recipes: list[Recipe], paths: Iterable[Path] | None = None) -> None:
-    """A picture of each recipe, at its path, or where `output.paths` says; the path is printed when it is there."""
-    if paths is None:
-        paths = output.paths(ask.output, [recipe.seed for recipe in recipes])
+def make(ask: Ask, recipes: list[Recipe]) -> None:
+    """A picture of each recipe, where `output.paths` says; the path is printed when it is there."""
+    paths = output.paths(ask.output, recipes)
+    studio = loaded(ask)
+    for recipe in recipes:
+        studio.check(recipe)
+    make_at(ask, studio, recipes, paths)
 
+
+def loaded(ask: Ask) -> "Studio":
+    """The model that is asked for."""
     import torch
 
     from calotype import api
 
     if ask.threads is not None:
         torch.set_num_threads(ask.threads)
-    studio = api.load(ask.model, ask.device, torch_dtype(ask.dtype), vae=ask.vae)
+    return api.load(ask.model, ask.device, torch_dtype(ask.dtype), vae=ask.vae)
+
+
+def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:
+    """A picture of each recipe at its path."""
     for hint in hints(studio, recipes):
         typer.echo(f"hint: {hint}.", err=True)
     with runs.shown(sum(_steps(recipe) for recipe in recipes)) as watched:
@@ -37,32 +47,31 @@ def make(ask: Ask, recipes: list[Recipe], paths: Iterable[Path] | None = None) -
             began = time.monotonic()
             states = runs.kept(studio, recipe, watched(studio.states(recipe)), path, ask.save_state_every)
             if ask.preview_every:
-                states = _previewed(studio, states, path, ask.preview_every)
+                states = _previewed(studio, states, path, ask)
             picture = studio.develop(recipe, states)
             picture.save(path)
             runs.place(path).unlink(missing_ok=True)
-            if ask.json:
-                _print({"path": str(path), "seconds": round(time.monotonic() - began, 3),
-                        "recipe": picture.recipe.model_dump(exclude_defaults=True)})  # fmt: skip
-            else:
-                typer.echo(path)
+            seconds = round(time.monotonic() - began, 3)
+            tell(ask, path, seconds=seconds, recipe=picture.recipe.model_dump(exclude_defaults=True))
 
 
-def _print(line: dict[str, Any]) -> None:
-    typer.echo(json.dumps(line, ensure_ascii=False))
+def tell(ask: Ask, path: Path, **more: Any) -> None:
+    """Print where a picture is; for programs ``more`` of it, as a line of JSON."""
+    typer.echo(json.dumps({"path": str(path), **more}, ensure_ascii=False) if ask.json else path)
 
 
 def _steps(recipe: Recipe) -> int:
     """About how many steps it takes."""
-    second = (recipe.hr_steps or recipe.steps) * recipe.hr_denoising_strength if recipe.hr_scale > 1 else 0
-    return round(recipe.steps * (recipe.denoising_strength or 1) + second)
+    strength = recipe.hr_denoising_strength if recipe.hr_scale > 1 else 0
+    share = strength if recipe.strength_convention == "diffusers" else strength > 0
+    return round(recipe.steps * (recipe.denoising_strength or 1) + (recipe.hr_steps or recipe.steps) * share)
 
 
-def _previewed(studio: "Studio", states: Iterable["RunState"], path: Path, every: int) -> Iterator["RunState"]:
+def _previewed(studio: "Studio", states: Iterable["RunState"], path: Path, ask: Ask) -> Iterator["RunState"]:
     for number, state in enumerate(states, 1):
-        if number % every == 0:
+        if number % ask.preview_every == 0:
             from calotype.files import written_whole
 
             with written_whole(path.with_stem(f"{path.stem}-step{number:03}")) as temporary:
-                studio.preview(state).save(temporary, "PNG")
+                studio.preview(state, ask.preview_by).save(temporary, "PNG")
         yield state

@@ -15,7 +15,7 @@ def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AU
     It ends at 0, or at the schedule's first sigma for samplers whose references do (then decode `driver.latent`).
     Raises CalotypeError for unknown schedulers and impossible numbers of steps.
     """
-    most = len(schedule.sigmas) - sampler.discards_penultimate
+    most = most_steps(sampler, schedule)
     if not 1 <= steps <= most:
         raise CalotypeError(f"{sampler.name} takes between 1 and {most} steps, not {steps}.")
     sigmas = find_scheduler(usual(scheduler, sampler, schedule))(schedule, steps + sampler.discards_penultimate)
@@ -24,6 +24,11 @@ def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AU
     if sampler.variance_preserving and sigmas[-2] > 1.001 * schedule.sigmas[0]:
         sigmas[-1] = schedule.sigmas[0]
     return sigmas
+
+
+def most_steps(sampler: Sampler, schedule: Schedule) -> int:
+    """How many steps a ladder can have: one for each noise level of the schedule."""
+    return len(schedule.sigmas) - sampler.discards_penultimate
 
 
 def usual(scheduler: str, sampler: Sampler, schedule: Schedule) -> str:

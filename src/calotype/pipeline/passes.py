@@ -1,6 +1,9 @@
 """From a recipe to its passes, each a recipe of a single pass."""
 
-from calotype.diffusion.ladder import usual
+from jaxtyping import Float
+from torch import Tensor
+
+from calotype.diffusion.ladder import ladder, most_steps, usual
 from calotype.diffusion.names import AUTOMATIC
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
@@ -65,6 +68,25 @@ def passes(recipe: Recipe) -> list[Recipe]:
         cfg_scale=recipe.cfg_scale if recipe.hr_cfg_scale is None else recipe.hr_cfg_scale,
     )  # fmt: skip
     return [first, second]
+
+
+def levels(model: Model, part: Recipe, again: bool) -> Float[Tensor, "levels"]:
+    """A pass's noise levels: the last ones of a ladder where it changes a picture, and only the end at strength 0.
+
+    A picture that is given takes as many steps of the recipe's ladder as its strength says. A pass that goes over a
+    picture ``again`` takes all its steps, as A1111's does, the last ones of a ladder longer by so much; where the
+    schedule has fewer levels below the strength than that, it takes each of them.
+    """
+    sampler, strength = SAMPLERS[part.sampler], part.denoising_strength
+    total = run = part.steps
+    if strength is not None and part.strength_convention == "diffusers":
+        run = int(strength * total)
+    elif strength is not None:
+        share = min(strength, 0.999)
+        if again and share:
+            total = int(min(total / share, most_steps(sampler, model.schedule)))
+        run = min(part.steps, int(share * total) + 1) if share else 0
+    return ladder(sampler, model.schedule, total, part.scheduler)[total - run :]
 
 
 def _named(model: Model, sampler: str, scheduler: str) -> tuple[str, str]:

@@ -15,7 +15,6 @@ from calotype.diffusion import driver
 from calotype.diffusion.driver import DenoiserAt, Moment
 from calotype.diffusion.guidance import guided
 from calotype.diffusion.handover import handing_over
-from calotype.diffusion.ladder import ladder
 from calotype.diffusion.samplers import SAMPLERS, Denoiser, SamplerState
 from calotype.errors import CalotypeError
 from calotype.imaging.picture import Picture
@@ -23,10 +22,10 @@ from calotype.imaging.pixels import to_image
 from calotype.imaging.reading import fingerprint, read_mask, read_picture
 from calotype.model import Model
 from calotype.pipeline.guides import guide_at
-from calotype.pipeline.passes import passes, settle
+from calotype.pipeline.passes import levels, passes, settle
 from calotype.pipeline.scene import Scene
 from calotype.pipeline.words import asked_at
-from calotype.recipe import SAMPLER_OPTIONS, Recipe, Record
+from calotype.recipe import Recipe, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,7 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     begun = state.passage if state else 0
     with _memory_errors_told(recipe):
         for number, part in enumerate(parts[begun:], begun):
-            scene, sigmas = Scene(model, part), _sigmas(model, part)
+            scene, sigmas = Scene(model, part), levels(model, part, again=number > 0)
             if state and state.passage == number:
                 if len(sigmas) == 1:
                     continue
@@ -111,10 +110,8 @@ def _sampled(
         return [start]
     sampler = SAMPLERS[scene.part.sampler]
     part, model = scene.part, scene.model
-    chosen = {name: getattr(part, name) for name in SAMPLER_OPTIONS}
-    options = {name: value for name, value in chosen.items() if value is not None}
     denoiser_at = _experts_at(scene, passed)
-    return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **options)
+    return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **part.sampler_options)
 
 
 def _experts_at(scene: Scene, passed: int) -> DenoiserAt:
@@ -149,20 +146,8 @@ def _first(scene: Scene, sigma: float, previous: Tensor | None) -> Tensor | None
 
 
 def _latent(scene: Scene, state: RunState) -> Tensor:
-    return scene.kept(driver.latent(state.x, float(_sigmas(scene.model, scene.part)[-1])))
-
-
-def _sigmas(model: Model, part: Recipe) -> Float[Tensor, "levels"]:
-    """The pass's noise levels: the last ones where it changes a picture, and only the end at strength 0."""
-    sigmas = ladder(SAMPLERS[part.sampler], model.schedule, part.steps, part.scheduler)
-    strength = part.denoising_strength
-    if strength is None:
-        return sigmas
-    if part.strength_convention == "diffusers":
-        run = int(strength * part.steps)
-    else:
-        run = int(min(strength, 0.999) * part.steps) + 1 if strength else 0
-    return sigmas[part.steps - run :]
+    sigmas = levels(scene.model, scene.part, again=state.passage > 0)
+    return scene.kept(driver.latent(state.x, float(sigmas[-1])))
 
 
 def record(model: Model, recipe: Recipe, state: RunState) -> Record:

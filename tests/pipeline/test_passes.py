@@ -1,0 +1,91 @@
+"""What becomes of a recipe before anything is sampled: its passes, their noise levels, and what is refused."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from calotype.api import Studio, load
+from calotype.configs import SD15
+from calotype.diffusion.ladder import ladder
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.diffusion.schedulers import SCHEDULERS
+from calotype.imaging.reading import inline
+from calotype.pipeline.passes import levels, passes, settle
+from calotype.recipe import Recipe
+
+PICTURE = inline(Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)))
+HIRES = Recipe(prompt="a", seed=1, steps=4, sampler="Euler", hr_scale=1.25)
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_folder: Path) -> Studio:
+    return load(tiny_folder)
+
+
+@pytest.fixture(scope="module")
+def sd15(studio: Studio) -> Studio:
+    """The tiny model with SD 1.5's noise levels."""
+    return replace(studio, config=replace(studio.config, schedule=SD15.schedule))
+
+
+def _second(studio: Studio, recipe: Recipe) -> torch.Tensor:
+    return levels(studio, passes(settle(studio, recipe))[1], again=True)
+
+
+def test_a_second_pass_takes_all_its_steps_from_a1111s_level(sd15: Studio) -> None:
+    """A1111 1.10.1, `setup_img2img_steps` with steps given: 20 of 40 steps at strength 0.5, from sigma 1.182."""
+    recipe = HIRES.but(steps=20, scheduler="karras", hr_denoising_strength=0.5)
+    sigmas = _second(sd15, recipe)
+    assert len(sigmas) == 21
+    assert sigmas[0].item() == pytest.approx(1.182, abs=5e-4)
+    lowest, highest = (sd15.schedule.sigmas[end] ** (1 / 7) for end in (0, -1))
+    expected = (highest + (lowest - highest) * torch.arange(20, 40) / 39) ** 7
+    torch.testing.assert_close(sigmas[:-1], expected)
+    assert sigmas[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "total"), [(20, 0.5, 40), (20, 0.7, 28), (3, 0.6, 5), (7, 1.0, 7), (10, 0.999, 10)]
+)
+def test_its_ladder_is_longer_by_the_strength(studio: Studio, steps: int, strength: float, total: int) -> None:
+    recipe = HIRES.but(hr_steps=steps, hr_denoising_strength=strength)
+    whole = ladder(SAMPLERS["Euler"], studio.schedule, total, "normal")
+    assert _second(studio, recipe).equal(whole[total - steps :])
+
+
+def test_it_takes_every_level_where_there_are_fewer_than_steps(studio: Studio) -> None:
+    for steps, strength, run in ((20, 0.01, 11), (150, 0.1, 101), (1000, 1, 1000), (1, 5e-324, 1), (4, 0, 0)):
+        sigmas = _second(studio, HIRES.but(hr_steps=steps, hr_denoising_strength=strength))
+        assert len(sigmas) == run + 1
+        assert sigmas[0] <= studio.schedule.sigma(max(1000 * strength, 1))
+
+
+def test_no_strength_is_too_low_for_any_scheduler(sd15: Studio) -> None:
+    asked = product(SCHEDULERS, ("Euler", "DPM2"), ((1, 0.001), (20, 0.01), (300, 0.4)))
+    for scheduler, sampler, (steps, strength) in asked:
+        recipe = HIRES.but(scheduler=scheduler, sampler=sampler, hr_steps=steps, hr_denoising_strength=strength)
+        part = passes(settle(sd15, recipe))[1]
+        SAMPLERS[part.sampler].plan(levels(sd15, part, again=True), sd15.schedule)
+
+
+def test_diffusers_convention_takes_the_share_of_the_steps(studio: Studio) -> None:
+    recipe = HIRES.but(hr_steps=10, hr_denoising_strength=0.5, strength_convention="diffusers")
+    assert _second(studio, recipe).equal(ladder(SAMPLERS["Euler"], studio.schedule, 10, "normal")[5:])
+
+
+def _begun(studio: Studio, prompt: str) -> Iterator[bool]:
+    """Step by step of the second pass, whether the prompt has changed what plain "a" gives."""
+    recipe = HIRES.but(hr_steps=6, hr_denoising_strength=0.5)
+    for state, plain in zip(studio.states(recipe.but(hr_prompt=prompt)), studio.states(recipe), strict=True):
+        if state.passage:
+            yield not state.x.equal(plain.x)
+
+
+def test_its_prompt_is_scheduled_over_all_its_steps(studio: Studio) -> None:
+    assert list(_begun(studio, "[a:unicorn:1.5]")) == [False] * 4 + [True] * 2
