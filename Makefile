@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CODE := src tests benchmarks docs
 STAGES := tokenizer vae clip unet
 
 export PROMPT
@@ -20,20 +21,20 @@ picture: $(VENV)/installed
 	@$(BIN)/calotype txt2img "$$PROMPT" --output $(OUT)
 
 test: check
-	$(BIN)/pytest --numprocesses 2 --quiet
+	$(BIN)/pytest --numprocesses 2 --quiet -rs
 
 test-slow: $(VENV)/installed-test
-	$(BIN)/pytest --quiet -m slow
+	$(BIN)/pytest --quiet -rs -m slow
 
 check: $(VENV)/installed-test
-	$(BIN)/ruff format --check --quiet src tests benchmarks
-	$(BIN)/ruff check --quiet src tests benchmarks
+	$(BIN)/ruff format --check --quiet $(CODE)
+	$(BIN)/ruff check --quiet $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/installed-test
-	$(BIN)/ruff check --quiet --fix src tests benchmarks
-	$(BIN)/ruff format --quiet src tests benchmarks
+	$(BIN)/ruff check --quiet --fix $(CODE)
+	$(BIN)/ruff format --quiet $(CODE)
 
 embedded-model: $(VENV)/installed-test
 	$(BIN)/calotype data fetch-art
@@ -43,14 +44,18 @@ embedded-model: $(VENV)/installed-test
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
 
-$(VENV)/installed: pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is no Python of 3.11 or later: name one, as in make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make $(VENV), see above: install its venv module, or make $(VENV) with virtualenv"; exit 1; }
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Calotype and PyTorch into $(VENV) (once; a few minutes)"
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/installed-test: pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Calotype and what its tests need into $(VENV) (once; a few minutes)"
 	@$(INSTALL) --editable '.[test]'
 	@$(INSTALL) --no-deps k-diffusion  # its own dependencies include a torchvision that has no CPU build

@@ -1,7 +1,7 @@
 """Samples per second of our training steps against the same steps written with diffusers' classes.
 
-Same configuration, bfloat16 autocast where it is fast, contiguous layout, torch's scaled dot
-product attention on both sides, the same optimizer. The two take turns, so that what else the machine does hits both.
+Same configuration, bfloat16 autocast where it is fast, contiguous layout, the same optimizer; attention as each has it.
+The two take turns, so that what else the machine does hits both.
 
     python benchmarks/train_step.py [--rounds 12] [--task unet vae]
 """

@@ -30,6 +30,15 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
+def new_file(path: Path) -> Iterator[None]:
+    """A new file at ``path``, whose rights are the user's usual ones whoever writes it: safetensors' are private."""
+    path.touch(exist_ok=False)
+    mode = path.stat().st_mode
+    yield
+    path.chmod(mode)
+
+
+@contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well, and vanishes when it does not.
 
@@ -39,8 +48,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        yield temporary
+        with new_file(temporary):
+            yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

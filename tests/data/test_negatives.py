@@ -3,6 +3,7 @@ import re
 import pytest
 
 from calotype.data.captions import caption
+from calotype.data.held_out import HELD_OUT_SYNONYMS
 from calotype.data.negatives import negatives
 from calotype.data.scenes import World
 
@@ -50,6 +51,15 @@ def test_training_is_not_told_that_held_out_combinations_are_false(bank, reader)
     for seed, spec in enumerate(specs[:4000]):
         for said in map(read, negatives(spec, seed)):
             assert said.colour is None or all((sprite, said.colour) in shown for sprite in said.sprites)
+
+
+def test_training_is_not_told_that_held_out_names_are_false(bank) -> None:
+    """A thing alone may be called by a name that training shows in no company: its negatives do not show it there."""
+    alone = [spec for spec in map(World(bank).spec, range(4000)) if spec.objects[0].word in HELD_OUT_SYNONYMS]
+    assert alone
+    for seed, spec in enumerate(alone):
+        word = spec.objects[0].word
+        assert not any(re.search(rf"\b(two|three) {word}", text) for text in negatives(spec, seed))
 
 
 def test_the_same_seed_gives_the_same(bank) -> None:

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from calotype.data.scenes import render
 from calotype.lab.bootstrap import Estimate
 from calotype.lab.detection import Detection
-from calotype.lab.questions import Question, grade, per_prompt, questions, summaries
+from calotype.lab.questions import Question, grade, questions, shares, summaries
 from calotype.lab.table import Figure
 
 
@@ -38,7 +40,7 @@ def test_a_perfect_model_is_perfect_and_its_shuffle_at_chance(bank, asked):
 
 
 def test_several_pictures_of_a_prompt_are_one_observation():
-    assert per_prompt([True, False, True, True], 2) == Estimate(0.75, 0.5, 1.0, 2)
+    assert shares([True, False, True, True], 2) == [0.5, 1.0]
 
 
 def test_copies_are_judged_by_their_own_prompt(bank, asked):
@@ -47,6 +49,26 @@ def test_copies_are_judged_by_their_own_prompt(bank, asked):
     pictures = np.stack([render(bank, spec) for spec in twice])
     (own, shuffled) = grade(question, pictures, {"J": perfect(twice)}, "model")
     assert own.estimate.value == 1 and shuffled.estimate.value < 0.35
+
+
+def test_several_pictures_of_a_prompt_do_not_narrow_the_interval_of_the_places(bank, asked):
+    question = next(question for question in asked if question.category == "position")
+    turned = [replace(spec, objects=spec.objects[::-1]) for spec in question.specs[::2]]
+    shown = [spec for pair in zip(turned, question.specs[1::2], strict=True) for spec in pair]
+
+    def placed(copies):
+        specs = [
+            replace(
+                spec, objects=tuple(replace(o, box=t.box) for o, t in zip(spec.objects, other.objects, strict=True))
+            )
+            for spec, other in zip(question.specs, shown, strict=True)
+            for _ in range(copies)
+        ]
+        figures = grade(question, np.zeros((len(specs), 8, 8, 3), np.uint8), {"J": perfect(specs)}, "true")
+        return next(figure.estimate for figure in figures if "both there" in figure.metric)
+
+    assert placed(1) == placed(4)
+    assert placed(1).value == 0.5
 
 
 def test_summaries():

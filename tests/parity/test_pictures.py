@@ -59,12 +59,12 @@ def folders(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return folders
 
 
-@lru_cache
 def test_a_pipeline_of_another_task_opens_the_folder(tiny_folder: Path) -> None:
     pipe = StableDiffusionInpaintPipeline.from_pretrained(tiny_folder, local_files_only=True)
     assert pipe.unet.config.in_channels == 4
 
 
+@lru_cache
 def _components(folder: Path) -> dict[str, Any]:
     components: dict[str, Any] = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True).components
     return components

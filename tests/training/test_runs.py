@@ -23,10 +23,10 @@ from calotype.training.vae import VaeTask
 MakeRun = Callable[..., Run]
 
 
-def follow(run: Run, seed: int = 0) -> Iterator[Metrics]:
+def follow(run: Run, seed: int = 0, fresh: bool = False) -> Iterator[Metrics]:
     torch.manual_seed(seed)  # the first weights: what is restored must replace them
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"), evaluated=2)
-    return runs.follow(task, run)
+    return runs.follow(task, run, fresh)
 
 
 def rows(run: Run) -> list[dict[str, float]]:
@@ -82,6 +82,18 @@ def test_checkpoints_while_it_runs(make_run: MakeRun) -> None:
     steps = follow(run)
     for done, _ in enumerate(steps, start=1):
         assert saved_step(run) == done
+
+
+def test_a_fresh_start_leaves_nothing_of_the_run_before(make_run: MakeRun) -> None:
+    run = make_run(cadence=Cadence(checkpoint_seconds=1000))
+    steps = follow(run)
+    list(islice(steps, 3))
+    steps.close()  # type: ignore[attr-defined]
+    assert saved_step(run) == 3
+    again = follow(run, fresh=True)
+    assert next(again).step == 1
+    assert saved_step(run) == 0  # what a kill now would leave
+    again.close()  # type: ignore[attr-defined]
 
 
 def saved_step(run: Run) -> int:

@@ -94,6 +94,8 @@ def test_the_cache_grows_and_is_not_made_twice(
     assert len(list((cache / "latents").glob("*/*.safetensors"))) == 3
     latents.cached(Autoencoder(config.vae), world, 2)  # another autoencoder: another place
     assert len(list((cache / "latents").iterdir())) == 2
+    monkeypatch.setattr("calotype.data.scenes.shade", lambda name, rng: (1, 2, 3))  # and so for other pictures
+    assert not torch.equal(latents.cached(vae, world, 2), first[:2])
 
 
 def context_of(task: UNetTask, text: str) -> torch.Tensor:

@@ -25,7 +25,7 @@ from calotype.checkpoints.sniff import open_file, purpose
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig
 from calotype.errors import CalotypeError
-from calotype.files import is_there
+from calotype.files import is_there, new_file
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,8 @@ def _save(network: "nn.Module", names: Names, path: Path, dtype: "torch.dtype | 
                 f"cannot write {path}: weight {key} is not finite in {stored.dtype}. Choose a wider dtype."
             )
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"format": "pt"})
+    with new_file(path):
+        save_file(tensors, path, metadata={"format": "pt"})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

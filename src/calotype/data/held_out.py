@@ -15,23 +15,21 @@ Reason = Literal["colour", "cell", "pair", "direction", "template", "synonym"]
 
 HELD_OUT_TEMPLATES = frozenset({"in front of", "background only first", "image against"})
 
-HELD_OUT_SYNONYMS = frozenset(
-    {
-        "kitty",
-        "bunny",
-        "ladybird",
-        "burger",
-        "aubergine",
-        "bike",
-        "boat",
-        "blossom",
-        "phone",
-        "padlock",
-        "present",
-        "disc",
-    }
-)
-"""Other names that training shows only on a thing alone."""
+HELD_OUT_SYNONYMS = {
+    "kitty": "cat",
+    "bunny": "rabbit",
+    "ladybird": "ladybug",
+    "burger": "hamburger",
+    "aubergine": "eggplant",
+    "bike": "bicycle",
+    "boat": "sailboat",
+    "blossom": "flower",
+    "phone": "telephone",
+    "padlock": "lock",
+    "present": "gift",
+    "disc": "circle",
+}
+"""Other names, which training shows only on a thing alone, and the everyday names of the same things."""
 
 
 def is_held_out(spec: Spec) -> bool:

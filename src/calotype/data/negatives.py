@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calotype.data.captions import PHRASES, TEMPLATES, caption
 from calotype.data.colours import COLOURS
-from calotype.data.held_out import held_out
+from calotype.data.held_out import HELD_OUT_SYNONYMS, held_out
 from calotype.data.spec import CELLS, Cell, Object, Relation, Spec
 
 _OPPOSITES: dict[Relation, Relation] = {"left": "right", "right": "left", "above": "below", "below": "above"}
@@ -42,10 +42,11 @@ def _changes(spec: Spec) -> Iterator[list[Spec]]:
 
 def _recounted(spec: Spec) -> list[Spec]:
     """Two or three of the first thing, as it is not: in the same words where there are several already."""
-    first, count = spec.objects[:1], len(spec.objects)
+    count = len(spec.objects)
     if count > 1 and len({thing.sprite for thing in spec.objects}) == 1:
-        return [replace(spec, objects=first * (5 - count))]
-    return [replace(spec, objects=first * n, relation="group", phrase="list") for n in (2, 3)]
+        return [replace(spec, objects=spec.objects[:1] * (5 - count))]
+    thing = replace(spec.objects[0], word=HELD_OUT_SYNONYMS.get(spec.objects[0].word, spec.objects[0].word))
+    return [replace(spec, objects=(thing,) * n, relation="group", phrase="list") for n in (2, 3)]
 
 
 def _moved(spec: Spec, cell: Cell) -> Spec:

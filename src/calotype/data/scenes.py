@@ -58,7 +58,7 @@ class World:
             raise CalotypeError(f"a scene of {self.size} pixels is too small to draw: ask for at least 32.")
 
     def __str__(self) -> str:
-        """A name that no other world has."""
+        """A name for it: its style, its size, and what departs from the usual."""
         counts = "" if self.counts == COUNTS else "-" + "-".join(f"{share:g}" for share in self.counts)
         return f"{self.bank.style}-{self.size}{counts}{f'-grid{self.grid}' if self.grid else ''}"
 

@@ -10,7 +10,7 @@ from calotype.data.prompts import Category, prompts
 from calotype.data.scenes import Split
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
-from calotype.lab.bootstrap import Estimate, estimate
+from calotype.lab.bootstrap import Estimate, estimate, ratio
 from calotype.lab.detection import Judge, Pictures
 from calotype.lab.matching import background
 from calotype.lab.scoring import SCORES, named_colour, present
@@ -69,23 +69,23 @@ def grade(question: Question, pictures: Pictures, judges: Mapping[str, Judge], s
         names = [named_colour(background(picture)) for picture in pictures]
         for whose, wanted in asked:
             right = [name == spec.background for name, spec in zip(names, wanted, strict=True)]
-            figures.append(Figure(title, whose, per_prompt(right, copies), split=split))
+            figures.append(Figure(title, whose, estimate(shares(right, copies)), split=split))
         return figures
     score = SCORES[question.category]
     for judge, found in ((name, judge(pictures)) for name, judge in judges.items()):
         for whose, wanted in asked:
             right = [score(spec, seen) for spec, seen in zip(wanted, found, strict=True)]
-            figures.append(Figure(title, whose, per_prompt(right, copies), judge, split))
+            figures.append(Figure(title, whose, estimate(shares(right, copies)), judge, split))
             there = [present(spec, seen) for spec, seen in zip(wanted, found, strict=True)]
-            if question.category == "position" and any(there):
-                placed = [float(yes) for yes, both in zip(right, there, strict=True) if both]
-                figures.append(Figure(f"{title}, both there", whose, estimate(placed), judge, split))
+            if question.category == "position" and (placed := ratio(shares(right, copies), shares(there, copies))):
+                figures.append(Figure(f"{title}, both there", whose, placed, judge, split))
     return figures
 
 
-def per_prompt(right: Sequence[bool], copies: int) -> Estimate:
-    """The share of right pictures, ``copies`` in turn belonging to one prompt."""
-    return estimate(np.reshape(right, (-1, copies)).mean(1).tolist())
+def shares(right: Sequence[bool], copies: int) -> list[float]:
+    """For each prompt the share of its ``copies`` pictures, which follow each other, that are right."""
+    found: list[float] = np.reshape(right, (-1, copies)).mean(1).tolist()
+    return found
 
 
 def summaries(figures: Sequence[Figure]) -> Iterator[Figure]:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from calotype.data.captions import caption
-from calotype.data.scenes import World, render
+from calotype.data.scenes import COUNTS, World, render
 from calotype.data.sprites import Pixels, SpriteBank
 from calotype.lab import detector, table
 from calotype.lab.bootstrap import Estimate
@@ -26,8 +26,9 @@ from calotype.recipe import Recipe
 
 PartName = Literal["vae", "text", "oracle", "pictures"]
 PARTS: tuple[PartName, ...] = get_args(PartName)
-MEMORY = 20_000
-"""How many training captions the memoriser knows."""
+MEMORY: tuple[tuple[tuple[float, ...], int], ...] = ((COUNTS, 60_000), ((0.2, 0.5, 0.3), 100_000))
+"""Of the whole scenes that the embedded U-Net learned from (runs/embedded/anew.toml): the shares of one, two and three
+things, and how many scenes. The memoriser knows all of their captions."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def _oracle(evaluation: Evaluation) -> Part | str:
 def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
     """What the judges say of true scenes, of these through the autoencoder, and of the memoriser's answers."""
     figures = []
-    world, bank = World(evaluation.bank), evaluation.bank
-    specs = [world.spec(seed, "train") for seed in range(MEMORY)]
+    bank = evaluation.bank
+    specs = [World(bank, counts=counts).spec(seed, "train") for counts, count in MEMORY for seed in range(count)]
     memoriser = Memoriser([caption(spec) for spec in specs])
     asked = questions(bank, evaluation.plan.prompts, evaluation.plan.prompt_seed)
     for index, question in enumerate(asked):
@@ -186,7 +187,7 @@ def _diversity(evaluation: Evaluation, question: Question) -> Generator[Progress
 
 
 def _distances(evaluation: Evaluation, asked: Sequence[Question], pictures: np.ndarray) -> Iterator[Figure]:
-    """D1: of all pictures from the true scenes of their prompts, against true scenes of other prompts."""
+    """D1: of all pictures, and of the true scenes of their prompts, from true scenes of other prompts."""
     plan, bank = evaluation.plan, evaluation.bank
     true = np.stack([render(bank, spec) for question in asked for spec in question.specs])
     others = questions(bank, plan.prompts, plan.prompt_seed + 1000)

@@ -42,11 +42,11 @@ def true_variants(bank: SpriteBank, spec: Spec, count: int) -> Pictures:
 
 
 def distances(detector: Detector, pictures: Pictures, true: Pictures, other_true: Pictures) -> Mapping[str, float]:
-    """D1: the Fréchet distance of pictures from true scenes, as a multiple of that between two sets of true scenes; and
-    the unbiased kernel distance, times 1000.
+    """D1: the Fréchet distance of pictures from true scenes of other prompts, in multiples of that of the true scenes
+    of their own prompts; and the unbiased kernel distance, times 1000.
     """
     made, real, other = (detector.features(some) for some in (pictures, true, other_true))
     return {
-        "D1 Fréchet": frechet_distance(made, real) / frechet_distance(other, real),
-        "D1 KID x 1000": 1000 * kernel_distance(made, real),
+        "D1 Fréchet": frechet_distance(made, other) / frechet_distance(real, other),
+        "D1 KID x 1000": 1000 * kernel_distance(made, other),
     }

@@ -1,5 +1,6 @@
 """The latent cache: scenes encoded once, in parts that are written whole, so that an interruption loses one part."""
 
+import hashlib
 from math import ceil
 from pathlib import Path
 
@@ -19,19 +20,29 @@ from calotype.training.state import weights_hash
 
 PART = 2_000
 """Scenes in one file."""
+_TOLD_BY = 50
+"""How many scenes one world is told from another by."""
 
 
 def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h w"]:
     """The likeliest latents of the training scenes with the seeds 0, 1, ... ``count`` - 1.
 
-    They depend on the autoencoder's weights and on the world, and are kept in the cache under these.
+    They depend on the autoencoder's weights and on the world's pictures, and are kept in the cache under these.
     """
-    folder = cache_dir("latents", f"{weights_hash(vae)[:12]}-{world}")
+    folder = cache_dir("latents", f"{weights_hash(vae)[:12]}-{world}-{_pictures(world)}")
     paths = [folder / f"{index:04d}.safetensors" for index in range(ceil(count / PART))]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     for index in track(missing, f"encoding scenes of {world.size} px", disable=not missing):
         _write(paths[index], vae, world, range(index * PART, (index + 1) * PART))
     return torch.cat([load_file(path)["latents"] for path in paths])[:count]
+
+
+def _pictures(world: World) -> str:
+    """A digest of the world's first scenes: it changes with the art, and with how scenes are drawn and laid out."""
+    total = hashlib.sha256()
+    for seed in range(_TOLD_BY):
+        total.update(world.scene(seed, "train").image.tobytes())
+    return total.hexdigest()[:8]
 
 
 @torch.no_grad()

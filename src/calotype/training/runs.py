@@ -49,7 +49,9 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
     When a step was also an evaluation, its figures are among the parts of its metrics.
     """
     kept = State(run, task.module, task.frozen)
-    step = 0 if fresh else kept.restore()
+    if fresh:
+        kept.save(0)  # so that the run before cannot come back if this one is killed before its first checkpoint
+    step = kept.restore()
     state.cut_log(run.name, step)
     saved = time.monotonic()
 

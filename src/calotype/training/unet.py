@@ -138,12 +138,16 @@ class UNetTask:
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 
     def _read_world(self, world: tuple[int, tuple[float, ...], int]) -> Float[Tensor, "n tokens d"]:
-        """The contexts of the cached scenes' captions: the encoder is frozen, so each needs to be read once only."""
+        """The contexts of the cached scenes' captions: the encoder is frozen, so each needs to be read once only.
+
+        They take 39 kB each in the embedded model's size, 2.4 GB for 60,000.
+        """
         drawn, count = World(self.bank, *world), len(self.cache[world])
-        parts = [range(start, min(start + 100, count)) for start in range(0, count, 100)]
-        return torch.cat(
-            [self._context([caption(drawn.spec(seed)) for seed in part]) for part in track(parts, "reading captions")]
-        )
+        contexts = self.silence.new_empty((count, *self.silence.shape[1:]))
+        for start in track(range(0, count, 100), "reading captions"):
+            seeds = range(start, min(start + 100, count))
+            contexts[start : seeds.stop] = self._context([caption(drawn.spec(seed)) for seed in seeds])
+        return contexts
 
     def _context(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
         return self.whitening(self._read(texts)).bfloat16()
