@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from PIL import Image
@@ -43,9 +43,14 @@ class Studio(Model):
         _check_words(self, recipe)
         return pipeline.states(self.with_refiner(recipe), recipe, state)
 
-    def preview(self, state: RunState) -> Image.Image:
-        """What the latent of a state shows, about: in a millisecond instead of a decoding."""
-        return pipeline.preview(self, state.x0)
+    def check(self, recipe: Recipe) -> None:
+        """Raise CalotypeError for what this model cannot make, as far as that shows before anything is computed."""
+        _check_words(self, recipe)
+        pipeline.check(self.with_refiner(recipe), recipe)
+
+    def preview(self, state: RunState, by: Literal["fit", "vae"] = "fit") -> Image.Image:
+        """What a state's clean latent shows: ``by`` the fit about, in a millisecond, or ``by`` the vae, decoded."""
+        return pipeline.preview(self, state.x0) if by == "fit" else pipeline.decoded(self, state.x0)
 
     def develop(self, recipe: Recipe, states: Iterable[RunState]) -> Picture:
         """The picture at the end of the ``states`` of ``recipe``."""

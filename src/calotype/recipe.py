@@ -14,6 +14,8 @@ from calotype.errors import CalotypeError
 MAX_SEED = 2**64 - 1
 SAMPLER = "DPM++ 2M"
 """The sampler of models that name none."""
+PROMPTS = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")
+"""Fields that are read as prompts."""
 SAMPLER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
 """Fields that are options of some samplers."""
 
@@ -263,6 +265,12 @@ class Recipe(_Value):
         if self.init_image is None and (self.mask is not None or any(self.outpaint)):
             raise ValueError("there is a mask or a border, but no picture to paint on: give init_image.")
         return self
+
+    @property
+    def sampler_options(self) -> dict[str, float]:
+        """The sampler's own choices that are made here."""
+        chosen = {name: getattr(self, name) for name in SAMPLER_OPTIONS}
+        return {name: value for name, value in chosen.items() if value is not None}
 
     @property
     def variation(self) -> bool:

@@ -2,12 +2,14 @@
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from calotype import cli
+from calotype.cli.batch import rows
 from calotype.imaging.png import read_record
 
 
@@ -52,6 +54,101 @@ def test_it_goes_on_where_it_was_killed(tiny_folder: Path, tmp_path: Path, capsy
     assert "another plan: choose another folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("first", "args", "message"),
+    [
+        ("a\na unicorn", ["--model", "none"], "none"),
+        ("a\na <hypernet:x:1>", [], "a.txt, line 2: <hypernet:x:1> is a hypernetwork"),
+        ("a\n\na <lora:x>", [], "a.txt, line 3: the prompt asks for the LoRA 'x'"),
+        ("a\n" + "a " * 3000, [], "a.txt, line 2: the prompt is 3000 tokens long"),
+        ("a\na unicorn", ["--scheduler", "align_your_steps"], "a.txt, line 1: align_your_steps is made for"),
+        ("a\na unicorn", ["--eta", "1", "--sampler", "Euler"], "a.txt, line 1: sampler Euler has no option 'eta'"),
+        ("a\na unicorn", ["--refiner", "none"], "a.txt, line 1: "),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_cannot_be_made_is_told_first_and_then_the_folder_is_free(
+    first: str, args: list[str], message: str, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "a.txt", tmp_path / "out"
+    file.write_text(first)
+    wrong = ["batch", str(file), "--model", str(tiny_folder), "--steps", "1", "-o", str(out), *args]
+    assert cli.main(wrong) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+    file.write_text("a\na unicorn")
+    assert _run(tiny_folder, "batch", file, "-o", out) == 0
+    assert _prompts(out) == ["a", "a unicorn"]
+
+
+def test_a_plan_without_pictures_gives_way(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed before its first picture was there."""
+    (tmp_path / "a.txt").write_text("a")
+    with monkeypatch.context() as patched:
+        patched.setattr("calotype.cli.plans.make_at", lambda *_: sys.exit(9))
+        with pytest.raises(SystemExit):
+            _run(tiny_folder, "batch", tmp_path / "a.txt", "-o", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["plan.json"]
+    (tmp_path / "a.txt").write_text("a unicorn")
+    assert _run(tiny_folder, "batch", tmp_path / "a.txt", "-o", tmp_path / "out") == 0
+    assert _prompts(tmp_path / "out") == ["a unicorn"]
+
+
+def test_pictures_of_no_plan_are_not_taken_for_its_own(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("a unicorn")
+    assert _run(tiny_folder, "txt2img", "a", "--seed", 7, "-o", tmp_path / "out") == 0
+    assert _run(tiny_folder, "batch", tmp_path / "a.txt", "--seed", 7, "-o", tmp_path / "out") == 2
+    assert "another plan: choose another folder" in capsys.readouterr().err
+    assert _prompts(tmp_path / "out") == ["a"]
+
+
+def test_variations_count_their_subseed(tiny_folder: Path, tmp_path: Path) -> None:
+    """As in A1111: they stay near to one picture, and their names tell them apart."""
+    (tmp_path / "a.txt").write_text("a")
+    varied = ("--seed", 7, "--subseed", 3, "--subseed-strength", 0.1, "-n", 2)
+    assert _run(tiny_folder, "batch", tmp_path / "a.txt", *varied, "-o", tmp_path / "out") == 0
+    assert _run(tiny_folder, "txt2img", "a", *varied, "-o", tmp_path / "a.png") == 0
+    made = sorted((tmp_path / "out").glob("*.png"))
+    assert [path.name for path in made] == ["00000-7-3.png", "00001-7-4.png"]
+    assert [path.read_bytes() for path in made] == [
+        (tmp_path / name).read_bytes() for name in ("a-7-3.png", "a-7-4.png")
+    ]
+
+
+def test_a_quoted_field_over_two_lines_keeps_them(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('prompt, seed\r\n"a red apple\r\non a table", -1\n\n"b", 5\n', newline="")
+    assert list(rows(tmp_path / "a.csv")) == [
+        (2, {"prompt": "a red apple\non a table", "seed": "-1"}), (5, {"prompt": "b", "seed": "5"}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0c"])
+def test_only_a_line_break_ends_a_line(mark: str, tmp_path: Path) -> None:
+    text = f"a{mark}cat"
+    for name, line in {"a.txt": text, "a.jsonl": f'{{"prompt": "{text}"}}', "a.csv": f"prompt\n{text}"}.items():
+        if name == "a.jsonl" and mark < " ":
+            continue  # JSON wants it escaped
+        (tmp_path / name).write_text(f"{line}\n", encoding="utf-8")
+        assert [row for _, row in rows(tmp_path / name)] == [{"prompt": text}]
+
+
+def test_wildcards_are_drawn_in_every_prompt(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "thing.txt").write_text("unicorn\non\npurple\nbackground\n")
+    row = {"prompt": "a __thing__", "negative_prompt": "no __thing__", "hr_prompt": "a __thing__"}
+    (tmp_path / "a.jsonl").write_text(json.dumps({**row, "hr_negative_prompt": "not __thing__"}))
+    args = ("--seed", 1, "--wildcards", tmp_path, "--hr-scale", 1.25, "-o", tmp_path / "out")
+    assert _run(tiny_folder, "batch", tmp_path / "a.jsonl", *args) == 0
+    recipe = read_record(next((tmp_path / "out").glob("*.png"))).recipe
+    assert recipe.hr_prompt == recipe.prompt
+    for text in (recipe.prompt, recipe.negative_prompt, recipe.hr_negative_prompt):
+        assert text is not None
+        assert text.split()[1] in {"unicorn", "on", "purple", "background"}
+
+
 def test_wildcards_and_matrix(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "thing.txt").write_text("# things\nunicorn\n")
     (tmp_path / "a.txt").write_text("a __thing__ | purple")
@@ -69,6 +166,15 @@ def test_a_grid(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert {recipe.seed for recipe in recipes} == {3}
     assert (tmp_path / "grid.png").exists()
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_the_last_line_of_a_grid_for_programs_is_json_too(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tiny_folder, "grid", "a", "--x", "seed: 1, 2", "--json", "-o", tmp_path) == 0
+    *cells, sheet = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [cell["recipe"]["seed"] for cell in cells] == [1, 2]
+    assert sheet == {"path": str(tmp_path / "grid.png"), "columns": 2, "rows": 1}
 
 
 def test_a_grid_opens_one_picture_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +212,20 @@ BAD = {
     "no such wildcard": (["batch", "wild.txt", "--wildcards", "."], "no list for the wildcard __beast__"),
     "no axis": (["grid", "a", "--x", "cfg_scale"], "is no axis"),
     "an unknown axis": (["grid", "a", "--x", "cfg_scal: 1, 2"], "unknown field 'cfg_scal': did you mean cfg_scale"),
+    "an axis over two lines": (["grid", "a", "--x", "prompt: a\nb"], "is no axis"),
+    "an axis called self": (["grid", "a", "--x", "self: 1, 2"], "self 1: unknown field 'self': leave it out"),
+    "one field on both axes": (["grid", "a", "--x", "steps: 1", "--y", "Steps: 2"], "both axes vary steps"),
+    "a grid of several": (["grid", "a", "--x", "steps: 1, 2", "-n", "3"], "leave -n out"),
+    "a number too long": (["batch", "digits.jsonl"], "digits.jsonl, line 1: a number is too long"),
+    "too deep": (["batch", "deep.jsonl"], "deep.jsonl, line 1: a number is too long, or brackets nest too deeply"),
+    "half a letter": (["batch", "half.jsonl"], r"half.jsonl, line 2: '\ud800' is no text"),
+    "half a letter on the command line": (["txt2img", "a \udcff"], r"'a \udcff' is no text"),
+    "an open quote": (["batch", "open.csv"], "open.csv, line 3: unexpected end of data"),
+    "yes for a number": (["batch", "yes.jsonl"], "yes.jsonl, line 1: seed is True, but must be a whole number"),
+    "no such negative wildcard": (
+        ["batch", "good.txt", "--negative-prompt", "__beast__", "--wildcards", "."],
+        "good.txt, line 1: there is no list for the wildcard __beast__",
+    ),
     "a wrong value": (["grid", "a", "--x", "cfg_scale: 1, x"], "cfg_scale is 'x'"),
 }
 
@@ -126,6 +246,11 @@ def test_bad_input_is_one_line_and_nothing_is_made(
     Path("good.txt").write_text("a\nb\n")
     Path("long.csv").write_text("prompt\na,b\n")
     Path("wild.txt").write_text("a __beast__\n")
+    Path("digits.jsonl").write_text(f'{{"prompt": "a", "seed": {"1" * 5000}}}')
+    Path("deep.jsonl").write_text("[" * 100_000)
+    Path("half.jsonl").write_text('{"prompt": "a"}\n{"prompt": "\\ud800"}')
+    Path("open.csv").write_text('prompt\na\n"c\nd\n')
+    Path("yes.jsonl").write_text('{"prompt": "a", "seed": true}')
     args, message = BAD[name]
     assert _run(tiny_folder, *args) == 2
     assert message in capsys.readouterr().err

@@ -45,11 +45,16 @@ def test_lists_that_grow_at_every_depth_are_told_before_they_fill_the_memory(lis
 
 
 def test_a_list_is_read_once_for_a_prompt(lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Path] = []
+    read: list[str] = []
     reading = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda path, **how: read.append(path) or reading(path, **how))
+
+    def counted(path: Path, encoding: str) -> str:
+        read.append(path.name)
+        return reading(path, encoding)
+
+    monkeypatch.setattr(Path, "read_text", counted)
     drawn("__thing__ on __colour__ by __thing__", lists, 1)
-    assert sorted(path.name for path in read) == ["colour.txt", "thing.txt"]
+    assert sorted(read) == ["colour.txt", "thing.txt"]
 
 
 def test_only_a_line_break_ends_a_line(lists: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -62,6 +62,7 @@ class Ask:
     dtype: str | None
     threads: int | None
     preview_every: int | None
+    preview_by: Literal["fit", "vae"]
     save_state_every: int
     json: bool
 
@@ -94,6 +95,11 @@ _MAKING = {
     "threads": (int | None, typer.Option(min=1, help="CPU threads; other numbers may change the last bits."), None),
     "preview_every": (
         int | None, typer.Option(min=1, help="Write a small preview beside the picture every so many steps."), None,
+    ),
+    "preview_by": (
+        Literal["fit", "vae"],
+        typer.Option(help="Previews by fit (about the colours, at once) or by vae (decoded: whole, and slower)."),
+        "fit",
     ),
     "save_state_every": (
         int, typer.Option(min=0, help="Keep the run beside the picture every so many steps, for `calotype resume`."), 0,

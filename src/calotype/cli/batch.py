@@ -3,15 +3,16 @@
 import csv
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from calotype.cli.asking import GROUPS, Ask, asking
-from calotype.cli.plans import carry_out
+from calotype.cli.plans import Planned, carry_out, laid_to
 from calotype.errors import CalotypeError
-from calotype.recipe import Recipe
+from calotype.recipe import PROMPTS, Recipe
 
 
 @asking(*(group for group in GROUPS if group != "The mask"))
@@ -26,77 +27,95 @@ def batch(
     A .csv file's first line names fields of a recipe (prompt, seed, steps, ...), and so do the objects of a .jsonl
     file; what they leave out is taken from the options.
 
-    Example: calotype batch prompts.txt --seed 7 --steps 20 -o out/
+    Example: calotype batch prompts.txt --seed 7 --steps 20 -o batch/
     """
-    rows = list(_rows(file))
-    if not rows:
+    lines = list(rows(file))
+    if not lines:
         raise CalotypeError(f"{file} holds no prompts: write one on each line.")
-    asked = {"rows": [row for _, row in rows], "matrix": matrix, "wildcards": str(wildcards) if wildcards else None}
+    asked = {"rows": [row for _, row in lines], "matrix": matrix, "wildcards": str(wildcards) if wildcards else None}
 
-    def recipes() -> list[Recipe]:
-        return [recipe for line, row in rows for recipe in _located(file, line, _recipes(ask, row, wildcards, matrix))]
+    def recipes() -> Iterator[Planned]:
+        for line, row in lines:
+            place = f"{file}, line {line}"
+            with laid_to(place):
+                made = list(_recipes(ask, row, wildcards, matrix))
+            yield from ((place, recipe) for recipe in made)
 
     carry_out(ask, asked, recipes)
 
 
-def _located(file: Path, line: int, recipes: Iterator[Recipe]) -> Iterator[Recipe]:
-    """``recipes``, with what is wrong with them laid to the line of ``file`` they come from."""
-    try:
-        yield from recipes
-    except CalotypeError as error:
-        raise CalotypeError(f"{file}, line {line}: {error}") from error
-
-
 def _recipes(ask: Ask, row: dict[str, Any], wildcards: Path | None, matrix: bool) -> Iterator[Recipe]:
-    from calotype.text import wildcards as expansion
+    from calotype.text.wildcards import matrix as selections
 
-    fields = {**ask.fields, **row}
-    first = Recipe(**fields)
+    first = Recipe(**{**ask.fields, **row})
     if "prompt" not in row:
         raise CalotypeError("there is no prompt.")
-    for prompt in expansion.matrix(first.prompt) if matrix else [first.prompt]:
+    for prompt in selections(first.prompt) if matrix else [first.prompt]:
         for number in range(ask.count):
-            seed = first.seed + number
-            text = prompt if wildcards is None else expansion.drawn(prompt, wildcards, seed)
-            yield first.but(prompt=text, seed=seed)
+            recipe = first.but(prompt=prompt).later(number)
+            yield _drawn(recipe, wildcards) if wildcards else recipe
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _drawn(recipe: Recipe, wildcards: Path) -> Recipe:
+    """Each prompt by itself, so that a second pass's draws what the same words in the first one's do."""
+    from calotype.text.wildcards import drawn
+
+    texts = {name: getattr(recipe, name) for name in PROMPTS}
+    return recipe.but(**{name: drawn(text, wildcards, recipe.seed) for name, text in texts.items() if text})
+
+
+def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The fields of each recipe, and the line they stand in."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CalotypeError(f"cannot read the prompts in {file}: it should be a text file in UTF-8.") from error
     if file.suffix.lower() == ".csv":
-        yield from _csv_rows(file, lines)
+        yield from _csv_rows(file, text)
         return
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and file.suffix.lower() == ".jsonl":
-            yield number, _object(file, number, line)
+            with laid_to(f"{file}, line {number}"):
+                yield number, _object(line)
         elif line.strip():
             yield number, {"prompt": line.strip()}
 
 
-def _csv_rows(file: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(lines, strict=True)
-    try:
-        names = [name.strip() for name in reader.fieldnames or ()]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise CalotypeError(f"{file}, line 1: {' and '.join(twice)} is named twice.")
-        reader.fieldnames = names
-        for row in reader:
-            if None in row or None in row.values():
-                raise CalotypeError(f"{file}, line {reader.line_num}: more or fewer fields than the first line names.")
-            yield reader.line_num, {name: value for name, value in row.items() if value or name == "prompt"}
-    except csv.Error as error:
-        raise CalotypeError(f"{file}, line {reader.line_num}: {error}.") from error
+def _csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.reader(StringIO(text), strict=True, skipinitialspace=True)
+    names: list[str] = []
+    while True:
+        line = reader.line_num + 1
+        with laid_to(f"{file}, line {line}"):
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                raise CalotypeError(f"{error}.") from error
+            if fields is None:
+                return
+            if not names:
+                names = _names(fields)
+            elif fields and len(fields) != len(names):
+                raise CalotypeError("more or fewer fields than the first line names.")
+            elif fields:
+                row = zip(names, fields, strict=True)
+                yield line, {name: value for name, value in row if value or name == "prompt"}
 
 
-def _object(file: Path, number: int, line: str) -> dict[str, Any]:
+def _names(fields: list[str]) -> list[str]:
+    names = [name.strip() for name in fields]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CalotypeError(f"{' and '.join(twice)} is named twice.")
+    return names
+
+
+def _object(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise CalotypeError(f"{file}, line {number}: {error.msg} at column {error.colno}.") from error
+        raise CalotypeError(f"{error.msg} at column {error.colno}.") from error
+    except (ValueError, RecursionError) as error:
+        raise CalotypeError("a number is too long, or brackets nest too deeply.") from error
     if not isinstance(row, dict):
-        raise CalotypeError(f"{file}, line {number}: not an object with a recipe's fields.")
+        raise CalotypeError("not an object with a recipe's fields.")
     return row

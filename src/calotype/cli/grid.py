@@ -1,12 +1,14 @@
 """``calotype grid PROMPT``: what a field does to a picture, side by side."""
 
 import csv
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 
 from calotype.cli.asking import GROUPS, Ask, asking
-from calotype.cli.plans import carry_out
+from calotype.cli.making import tell
+from calotype.cli.plans import Planned, carry_out, laid_to
 from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
 
@@ -25,35 +27,41 @@ def grid(
     Example: calotype grid "a cat" --x "cfg_scale: 1, 4, 8" --y "sampler: Euler, DDIM" --seed 7 --steps 10 -o grid/
     """
     columns, rows = _axis(x), [("", "")] if y is None else _axis(y)
+    if columns[0][0] == rows[0][0]:
+        raise CalotypeError(f"both axes vary {columns[0][0]}: give --y another field.")
+    if ask.count > 1:
+        raise CalotypeError(
+            "a grid has one picture for each pair of values: leave -n out, or vary the seed by an axis."
+        )
     cells = [dict(cell for cell in (column, row) if cell[0]) for row in rows for column in columns]
+    labels = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
 
-    def recipes() -> list[Recipe]:
-        seed = Recipe(**ask.fields).seed
-        fields = {**ask.fields, "seed": seed, "prompt": prompt}
-        return [Recipe(**{**fields, **cell}) for cell in cells]
+    def recipes() -> Iterator[Planned]:
+        fields = {**ask.fields, "seed": Recipe(**ask.fields).seed, "prompt": prompt}
+        for label, cell in zip(labels, cells, strict=True):
+            with laid_to(label):
+                yield label, Recipe(**{**fields, **cell})
 
     paths = carry_out(ask, {"prompt": prompt, "x": x, "y": y}, recipes)
 
+    from calotype.files import written_whole
     from calotype.imaging.sheet import contact_sheet
 
-    labels = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
     sheet = contact_sheet(paths, labels, columns=len(columns))
-    _save(sheet, ask)
-
-
-def _save(sheet: Any, ask: Ask) -> None:
-    from calotype.files import written_whole
-
     path = ask.output / "grid.png"
     with written_whole(path) as temporary:
         sheet.save(temporary, "PNG")
-    typer.echo(path)
+    tell(ask, path, columns=len(columns), rows=len(rows))
 
 
 def _axis(text: str) -> list[tuple[str, str]]:
     name, colon, values = text.partition(":")
     field = name.strip().replace("-", "_").replace(" ", "_").lower()
-    if not colon or not values.strip():
-        raise CalotypeError(f'{text!r} is no axis: name a field and its values, as in "cfg_scale: 2, 4, 8".')
-    (split,) = csv.reader([values.strip()], skipinitialspace=True)
+    try:
+        (split,) = csv.reader([values.strip()] if colon else [], skipinitialspace=True)
+    except (ValueError, csv.Error) as error:
+        example = "cfg_scale: 2, 4, 8"
+        raise CalotypeError(
+            f'{text!r} is no axis: name a field and its values in a line, as in "{example}".'
+        ) from error
     return [(field, value.strip()) for value in split]

@@ -46,9 +46,7 @@ def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[P
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
             states = runs.kept(studio, recipe, watched(studio.states(recipe)), path, ask.save_state_every)
-            if ask.preview_every:
-                states = _previewed(studio, states, path, ask)
-            picture = studio.develop(recipe, states)
+            picture = studio.develop(recipe, _previewed(studio, states, path, ask))
             picture.save(path)
             runs.place(path).unlink(missing_ok=True)
             seconds = round(time.monotonic() - began, 3)
@@ -69,7 +67,7 @@ def _steps(recipe: Recipe) -> int:
 
 def _previewed(studio: "Studio", states: Iterable["RunState"], path: Path, ask: Ask) -> Iterator["RunState"]:
     for number, state in enumerate(states, 1):
-        if number % ask.preview_every == 0:
+        if ask.preview_every and number % ask.preview_every == 0:
             from calotype.files import written_whole
 
             with written_whole(path.with_stem(f"{path.stem}-step{number:03}")) as temporary:

@@ -25,6 +25,12 @@ def preview(model: Model, latent: Float[Tensor, "1 c h w"]) -> Image.Image:
 
 
 @torch.inference_mode()
+def decoded(model: Model, latent: Float[Tensor, "1 c h w"]) -> Image.Image:
+    """What ``latent`` decodes to."""
+    return to_image(model.decode(latent))
+
+
+@torch.inference_mode()
 def latent_rgb(model: Model) -> Float[Tensor, "c_plus_1 3"]:
     """How much of each colour a latent's channels and a constant give: fitted once per model, then read from the cache.
 

@@ -45,6 +45,17 @@ class Scene:
         mask = None if self.part.mask is None else read_mask(self.part.mask)
         return canvas(self.part, read_picture(self.part.init_image), mask)
 
+    def check(self) -> None:
+        """Raise CalotypeError for a picture that cannot be read, and for one that the model wants and does not get."""
+        extra, latents = self.model.extra_channels, self.model.config.vae.latent_channels
+        if self.canvas is None and self.model.edits:
+            raise CalotypeError(f"the model {self.model.config.name} edits pictures: give it one with init_image.")
+        if extra not in (0, latents, latents + 1):
+            raise CalotypeError(
+                f"the model {self.model.config.name} draws from depth maps (depth2img), which Calotype has none of: "
+                "choose another model."
+            )
+
     @cached_property
     def noise(self) -> Noise:
         """All the randomness of the pass."""
@@ -147,18 +158,11 @@ class Scene:
 
     @cached_property
     def _channels(self) -> Float[Tensor, "1 k h w"] | None:
-        extra, latents = self.model.extra_channels, self.model.config.vae.latent_channels
-        if not extra:
+        if not self.model.extra_channels:
             return None
+        self.check()
         if self.model.edits:
-            if self.canvas is None:
-                raise CalotypeError(f"the model {self.model.config.name} edits pictures: give it one with init_image.")
             return self.known / self.model.config.vae.scaling_factor  # arXiv 2211.09800's code leaves it out
-        if extra != latents + 1:
-            raise CalotypeError(
-                f"the model {self.model.config.name} draws from depth maps (depth2img), which Calotype has none of: "
-                "choose another model."
-            )
         hole = self.canvas.mask if self.canvas and self.canvas.mask else Image.new("L", self.size, 255)
         hole = hole.point(lambda level: 255 if level > 127 else 0)
         picture = self.canvas.image if self.canvas else Image.new("RGB", self.size)

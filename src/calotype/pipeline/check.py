@@ -1,0 +1,16 @@
+"""What can be told of a recipe before a network is asked."""
+
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.model import Model
+from calotype.pipeline.passes import levels, passes, settle
+from calotype.pipeline.scene import Scene
+from calotype.recipe import Recipe
+
+
+def check(model: Model, recipe: Recipe) -> None:
+    """Raise CalotypeError for a recipe that ``model`` cannot follow: its pictures, its schedulers, its samplers."""
+    for number, part in enumerate(passes(settle(model, recipe))):
+        Scene(model, part).check()
+        sigmas = levels(model, part, again=number > 0)
+        if len(sigmas) > 1:
+            SAMPLERS[part.sampler].plan(sigmas, model.schedule, **part.sampler_options)
