@@ -89,3 +89,11 @@ def _begun(studio: Studio, prompt: str) -> Iterator[bool]:
 
 def test_its_prompt_is_scheduled_over_all_its_steps(studio: Studio) -> None:
     assert list(_begun(studio, "[a:unicorn:1.5]")) == [False] * 4 + [True] * 2
+
+
+def test_its_own_scale_takes_the_place_of_the_points(studio: Studio) -> None:
+    recipe = HIRES.but(cfg_points=((0, 7), (1, 2)))
+    for asked, scale, points in ((None, 4, recipe.cfg_points), (3, 3, ())):
+        first, second = passes(settle(studio, recipe.but(hr_cfg_scale=asked)))
+        assert (second.cfg_scale, second.cfg_points) == (scale, points)
+        assert first.cfg_points == recipe.cfg_points

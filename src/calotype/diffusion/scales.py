@@ -1,4 +1,4 @@
-"""How strong guidance is, moment by moment."""
+"""How strong guidance is, and whether there is any, moment by moment."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -6,7 +6,7 @@ from itertools import pairwise
 from calotype.diffusion.driver import Moment
 
 ScaleAt = Callable[[Moment], float]
-"""The scale of a moment; 1 is no guidance. One that does not change is `lambda moment: scale`."""
+"""The scale of a moment. One that does not change is `lambda moment: scale`."""
 
 
 def along(points: Sequence[tuple[float, float]]) -> ScaleAt:
@@ -23,11 +23,6 @@ def along(points: Sequence[tuple[float, float]]) -> ScaleAt:
     return scale
 
 
-def within(scale_at: ScaleAt, start: float, end: float) -> ScaleAt:
-    """`scale_at` from the share `start` of the steps to `end`, and no guidance elsewhere (arXiv 2404.07724)."""
-
-    def scale(moment: Moment) -> float:
-        inside = int(start * moment.steps) <= moment.step < int(end * moment.steps)
-        return scale_at(moment) if inside else 1.0
-
-    return scale
+def inside(moment: Moment, start: float, end: float) -> bool:
+    """Whether a moment is in the guidance interval, from the share `start` of the steps to `end` (arXiv 2404.07724)."""
+    return int(start * moment.steps) <= moment.step < int(end * moment.steps)

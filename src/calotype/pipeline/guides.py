@@ -6,7 +6,7 @@ from calotype.diffusion.driver import Moment
 from calotype.diffusion.guidance import Guide, classifier_free, mimicking, rescaled, thresholded
 from calotype.diffusion.parameterization import Parameterization
 from calotype.diffusion.samplers import SAMPLERS
-from calotype.diffusion.scales import ScaleAt, along, within
+from calotype.diffusion.scales import ScaleAt, along, inside
 from calotype.recipe import Recipe
 
 _CFGPP = {"DDIM CFG++": 12.5}
@@ -14,24 +14,28 @@ _CFGPP = {"DDIM CFG++": 12.5}
 
 
 def guide_at(part: Recipe, parameterization: Parameterization, always: bool) -> Callable[[Moment], Guide | None]:
-    """The guide of each moment; None at scale 1, unless the negative prediction is needed ``always`` or by CFG++."""
-    divisor = _CFGPP.get(part.sampler, 1.0)
-    always = always or SAMPLERS[part.sampler].reads_uncond
+    """The guide of each moment; without guidance None, unless the negative prediction is needed ``always``.
+
+    That is at scale 1, where a CFG++ sampler still guides, and outside the interval, where no sampler does.
+    """
     scale_at: ScaleAt = along(part.cfg_points) if part.cfg_points else lambda moment: part.cfg_scale
-    scale_at = within(scale_at, part.cfg_start, part.cfg_end)
+    guides_at_one = SAMPLERS[part.sampler].reads_uncond
+    unguided = classifier_free(1) if always else None
 
     def guide(moment: Moment) -> Guide | None:
         scale = scale_at(moment)
-        if scale == 1 and not always:
-            return None
-        return _wrapped(classifier_free(scale / divisor), part, parameterization)
+        if not inside(moment, part.cfg_start, part.cfg_end) or (scale == 1 and not guides_at_one):
+            return unguided
+        return _wrapped(scale, part, parameterization)
 
     return guide
 
 
-def _wrapped(guide: Guide, part: Recipe, parameterization: Parameterization) -> Guide:
+def _wrapped(scale: float, part: Recipe, parameterization: Parameterization) -> Guide:
+    divisor = _CFGPP.get(part.sampler, 1.0)
+    guide = classifier_free(scale / divisor)
     if part.mimic_scale is not None:
-        guide = mimicking(guide, classifier_free(part.mimic_scale), part.threshold_percentile)
+        guide = mimicking(guide, classifier_free(part.mimic_scale / divisor), part.threshold_percentile)
     elif part.threshold_percentile < 1:
         guide = thresholded(guide, part.threshold_percentile)
     return rescaled(guide, part.cfg_rescale, parameterization) if part.cfg_rescale else guide

@@ -66,6 +66,7 @@ def passes(recipe: Recipe) -> list[Recipe]:
         prompt=recipe.prompt if recipe.hr_prompt is None else recipe.hr_prompt,
         negative_prompt=recipe.negative_prompt if recipe.hr_negative_prompt is None else recipe.hr_negative_prompt,
         cfg_scale=recipe.cfg_scale if recipe.hr_cfg_scale is None else recipe.hr_cfg_scale,
+        cfg_points=recipe.cfg_points if recipe.hr_cfg_scale is None else (),
     )  # fmt: skip
     return [first, second]
 
