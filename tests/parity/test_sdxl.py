@@ -156,6 +156,26 @@ def test_a_run_goes_on_across_the_switch(
         assert again.record == whole.record
 
 
+@pytest.mark.parametrize("refined", [False, True])
+def test_an_empty_negative_prompt_is_zeros(folders: dict[str, Path], studio: Studio, refined: bool) -> None:
+    """As diffusers' base does without one, and A1111's base and refiner; ComfyUI encodes the empty text."""
+    switch = 0.5 if refined else None
+    base = _pipe(StableDiffusionXLPipeline, folders["sdxl"], EulerDiscreteScheduler)
+    asked = _asked(latents=_noise(studio), height=SIDE, width=SIDE, denoising_end=switch)
+    expected = base(**asked | {"negative_prompt": None}).images
+    recipe = RECIPE.but(negative_prompt="")
+    if refined:
+        refiner = _pipe(StableDiffusionXLImg2ImgPipeline, folders["refiner"], EulerDiscreteScheduler,
+                        requires_aesthetics_score=True, force_zeros_for_empty_prompt=True)  # fmt: skip
+        expected = refiner(**_asked(image=expected, denoising_start=switch) | {"negative_prompt": None}).images
+        recipe = recipe.but(refiner_checkpoint=str(folders["refiner"]), refiner_switch_at=switch)
+    torch.testing.assert_close(_ours(studio, recipe), expected, rtol=0, atol=1e-4)
+    encoded = base(**asked | {"negative_prompt": ""}).images
+    if not refined:
+        torch.testing.assert_close(_ours(studio, recipe.but(prompt_style="comfyui")), encoded, rtol=0, atol=1e-4)
+    assert (_ours(studio, recipe) - _ours(studio, recipe.but(prompt_style="comfyui"))).abs().max() > 1e-3
+
+
 def _askers(studio: Studio, recipe: Recipe) -> list[str]:
     """Whose U-Net was asked, call by call."""
     whole, asked = studio.with_refiner(recipe), list[str]()

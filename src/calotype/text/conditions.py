@@ -1,7 +1,7 @@
 """What the U-Net is told about a prompt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -24,6 +24,10 @@ class Conditions:
     """What a U-Net of more channels sees beside the noisy latent: a mask, a picture."""
     sizes: Float[Tensor, "1 s"] | None = None
     """What SDXL is told of the picture's size (`Model.sizes`); without it, what is usual."""
+
+    def silenced(self) -> "Conditions":
+        """The same without a word: zeros in place of its vectors."""
+        return replace(self, context=torch.zeros_like(self.context), pooled=torch.zeros_like(self.pooled))
 
 
 def encode_prompts(
