@@ -31,12 +31,14 @@ class _Piece:
 
 
 def a1111_sections(text: str) -> list[Section]:
-    """The sections of a prompt and their weighted pieces. An opening bracket without its partner counts to the end.
+    r"""The sections of a prompt and their weighted pieces. An opening bracket without its partner counts to the end.
 
-    A closing one without its partner is text, as is a backslash before anything but a bracket or a backslash.
+    A closing one without its partner is text. A backslash goes; a bracket or a backslash after it is text.
 
     >>> a1111_sections("a (hill:0.5), [sky]")
     [[('a ', 1.0), ('hill', 0.5), (', ', 1.0), ('sky', 0.9090909090909091)]]
+    >>> a1111_sections(r"a) \(b\) \c")
+    [[('a) (b) c', 1.0)]]
     """
     pieces: list[_Piece] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
