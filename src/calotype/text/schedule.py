@@ -57,6 +57,7 @@ def _parser() -> "Lark":
     return Lark(_GRAMMAR, parser="earley", lexer="basic", keep_all_tokens=True)
 
 
+@lru_cache(maxsize=16)  # a prompt is asked for by every picture of it, and a long one takes a tenth of a second
 def _parsed(text: str) -> "Tree[Token] | None":
     from lark.exceptions import LarkError
 
