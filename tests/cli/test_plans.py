@@ -222,6 +222,7 @@ BAD = {
     "half a letter on the command line": (["txt2img", "a \udcff"], r"'a \udcff' is no text"),
     "an open quote": (["batch", "open.csv"], "open.csv, line 3: unexpected end of data"),
     "yes for a number": (["batch", "yes.jsonl"], "yes.jsonl, line 1: seed is True, but must be a whole number"),
+    "no such picture": (["batch", "picture.jsonl"], "picture.jsonl, line 2: there is no picture none.png"),
     "no such negative wildcard": (
         ["batch", "good.txt", "--negative-prompt", "__beast__", "--wildcards", "."],
         "good.txt, line 1: there is no list for the wildcard __beast__",
@@ -250,6 +251,7 @@ def test_bad_input_is_one_line_and_nothing_is_made(
     Path("deep.jsonl").write_text("[" * 100_000)
     Path("half.jsonl").write_text('{"prompt": "a"}\n{"prompt": "\\ud800"}')
     Path("open.csv").write_text('prompt\na\n"c\nd\n')
+    Path("picture.jsonl").write_text('{"prompt": "a"}\n{"prompt": "a", "init_image": "none.png"}')
     Path("yes.jsonl").write_text('{"prompt": "a", "seed": true}')
     args, message = BAD[name]
     assert _run(tiny_folder, *args) == 2

@@ -12,6 +12,7 @@ from calotype.text.mistakes import mistakes
         (r"a smiling \(cat\) 16\:9", []),
         ("a cat # (unlike :3", []),
         ("a #(\n(cat", [5]),
+        ("a cat :1.2 # much", [6]),
         ("[(a])", [3]),
         ("a (cat", [2]),
         ("a cat)", [5]),

@@ -30,9 +30,7 @@ def again(
 
     found = read_provenance(png)
     (path,) = output.paths(out, [found.recipe])
-    parts = [vae] if vae else []
-    model = model or runs.embedded(found.model, found.model_hash, parts)
-    studio = runs.studio_of(found.record, model, parts, threads)
+    studio = runs.studio_of(found, model, [vae] if vae else [], threads)
     found = found.fitted(_left_out(studio))
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)

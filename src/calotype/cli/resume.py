@@ -31,7 +31,6 @@ def resume(
     (path,) = output.paths(out or Path(run.output), [recipe])
     parts = [vae] if vae else list(run.files[1:])
     model = model or next(filter(is_there, run.files[:1]), None)
-    model = model or runs.embedded(run.record.model, run.record.model_hash, parts)
     studio = runs.studio_of(run.record, model, parts, threads)
     for line in run.check(studio.with_refiner(recipe)):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)

@@ -14,6 +14,7 @@ from calotype.recipe import Recipe, Record
 
 if TYPE_CHECKING:
     from calotype.api import Studio
+    from calotype.imaging.provenance import Provenance
     from calotype.pipeline import RunState
 
 State = TypeVar("State")
@@ -55,15 +56,18 @@ def place(picture: Path) -> Path:
     return picture.with_suffix(".run.safetensors")
 
 
-def studio_of(record: Record | None, model: Path, parts: Sequence[Path], threads: int | None) -> "Studio":
+def studio_of(made: "Record | Provenance", model: Path | None, parts: Sequence[Path], threads: int | None) -> "Studio":
     """The model to make a picture again with: its dtype, device and threads are those that its record tells of.
 
-    It is on the CPU where there is no such device. ``parts`` take the places of its own networks.
+    It is on the CPU where there is no such device. Without a ``model`` the picture's must be the embedded one.
+    ``parts`` take the places of its own networks. Raises CalotypeError.
     """
     import torch
 
     from calotype import api
 
+    record = made if isinstance(made, Record) else made.record
+    model = model or embedded(made.model, made.model_hash, parts)
     threads = threads or (record.threads if record else None)
     if threads is not None:
         torch.set_num_threads(threads)

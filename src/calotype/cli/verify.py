@@ -24,9 +24,7 @@ def verify(
     from calotype.imaging.png import read_record
 
     record = read_record(png)
-    parts = [vae] if vae else []
-    model = model or runs.embedded(record.model, record.model_hash, parts)
-    studio = runs.studio_of(record, model, parts, threads)
+    studio = runs.studio_of(record, model, [vae] if vae else [], threads)
     with runs.shown(len(record.digests)) as watched:
         again = studio.develop(record.recipe, watched(studio.states(record.recipe)))
     with Image.open(png) as image:

@@ -17,7 +17,7 @@ Mistake = tuple[int, str]
 
 def mistakes(prompt: str, emphasis: bool = True) -> list[Mistake]:
     """Likely mistakes, in the prompt's order; without ``emphasis`` brackets that are no schedule are letters."""
-    text = COMMENT.sub(lambda comment: "." * len(comment[0]), prompt)
+    text = COMMENT.sub(lambda comment: " " * len(comment[0]), prompt)
     text = _ESCAPED.sub("..", text)
     of_emphasis = [*_brackets(text), *_weights(text)] if emphasis else []
     return sorted([*of_emphasis, *_bars(text), *_embeddings(text), *_trailing(text)])
