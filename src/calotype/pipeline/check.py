@@ -10,7 +10,8 @@ from calotype.recipe import Recipe
 def check(model: Model, recipe: Recipe) -> None:
     """Raise CalotypeError for a recipe that ``model`` cannot follow: its pictures, its schedulers, its samplers."""
     for number, part in enumerate(passes(settle(model, recipe))):
-        Scene(model, part).check()
+        for each in filter(None, (model, model.refiner)):
+            Scene(each, part).check()
         sigmas = levels(model, part, again=number > 0)
         if len(sigmas) > 1:
             SAMPLERS[part.sampler].plan(sigmas, model.schedule, **part.sampler_options)

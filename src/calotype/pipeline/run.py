@@ -21,6 +21,7 @@ from calotype.imaging.picture import Picture
 from calotype.imaging.pixels import to_image
 from calotype.imaging.reading import fingerprint, read_mask, read_picture
 from calotype.model import Model
+from calotype.pipeline.check import check
 from calotype.pipeline.guides import guide_at
 from calotype.pipeline.passes import levels, passes, settle
 from calotype.pipeline.scene import Scene
@@ -60,6 +61,7 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     A picture is sampled alone, whatever is made beside it: it depends on the model and the recipe only. Its prompt and
     its negative prompt go through the U-Net together. The only state of a pass of strength 0 is its beginning.
     """
+    check(model, recipe)
     recipe = settle(model, recipe)
     parts = passes(recipe)
     begun = state.passage if state else 0

@@ -46,7 +46,7 @@ class Scene:
         return canvas(self.part, read_picture(self.part.init_image), mask)
 
     def check(self) -> None:
-        """Raise CalotypeError for a picture that cannot be read, and for one that the model wants and does not get."""
+        """Raise CalotypeError for pictures that cannot be read or that the model cannot do without, and thin masks."""
         extra, latents = self.model.extra_channels, self.model.config.vae.latent_channels
         if self.canvas is None and self.model.edits:
             raise CalotypeError(f"the model {self.model.config.name} edits pictures: give it one with init_image.")
@@ -54,6 +54,12 @@ class Scene:
             raise CalotypeError(
                 f"the model {self.model.config.name} draws from depth maps (depth2img), which Calotype has none of: "
                 "choose another model."
+            )
+        if self.canvas and self.canvas.mask and not self.model.edits and not self._painted.any():
+            side, softer = self.model.config.vae.downscale, self._blends and self.part.mask_round
+            raise CalotypeError(
+                f"the mask is too thin to paint anything: of each {side}x{side} pixels, one number of the latent, it "
+                f"covers too little. Make it thicker{', use --no-mask-round' if softer else ''} or lower --mask-blur."
             )
 
     @cached_property
@@ -81,10 +87,8 @@ class Scene:
     def mask(self) -> Float[Tensor, "1 1 h w"]:
         """The canvas's mask over the latent: 1 where to paint, 0 where to keep."""
         assert self.canvas is not None and self.canvas.mask is not None
-        small = self.canvas.mask.resize(self._latent_shape[:1:-1], Image.Resampling.BOX)
-        if self.part.mask_round:
-            small = small.point(lambda level: 255 if level > 127 else 0)
-        return to_pixels(small).to(self.model.device) / 2 + 0.5
+        soft = self._on_latent(self.canvas.mask, Image.Resampling.BOX)
+        return (soft > 0.5).to(soft) if self.part.mask_round else soft
 
     def start(self, sigma: float) -> Float[Tensor, "1 c h w"] | None:
         """The picture's latent with noise of level ``sigma``; None where the pass begins with noise alone."""
@@ -160,15 +164,26 @@ class Scene:
     def _channels(self) -> Float[Tensor, "1 k h w"] | None:
         if not self.model.extra_channels:
             return None
-        self.check()
         if self.model.edits:
             return self.known / self.model.config.vae.scaling_factor  # arXiv 2211.09800's code leaves it out
-        hole = self.canvas.mask if self.canvas and self.canvas.mask else Image.new("L", self.size, 255)
-        hole = hole.point(lambda level: 255 if level > 127 else 0)
         picture = self.canvas.image if self.canvas else Image.new("RGB", self.size)
-        left = self._encode(to_pixels(picture) * (to_pixels(hole) < 0))  # 0, a middle grey, stands for the unknown
-        small = hole.resize(self._latent_shape[:1:-1], Image.Resampling.NEAREST)
-        return torch.cat([to_pixels(small).to(left) / 2 + 0.5, left], dim=1)
+        left = self._encode(to_pixels(picture) * (to_pixels(self._hole) < 0))  # 0, a middle grey, is the unknown
+        return torch.cat([self._on_latent(self._hole, Image.Resampling.NEAREST), left], dim=1)
+
+    @cached_property
+    def _hole(self) -> Image.Image:
+        """What a U-Net that was made for masks is to paint: white, and black elsewhere; without a mask everything."""
+        hole = self.canvas.mask if self.canvas and self.canvas.mask else Image.new("L", self.size, 255)
+        return hole.point(lambda level: 255 if level > 127 else 0)
+
+    def _on_latent(self, mask: Image.Image, resampling: Image.Resampling) -> Float[Tensor, "1 1 h w"]:
+        """A mask of the pixels over the latent, from 0 to 1."""
+        return to_pixels(mask.resize(self._latent_shape[:1:-1], resampling)).to(self.model.device) / 2 + 0.5
+
+    @property
+    def _painted(self) -> Float[Tensor, "1 1 h w"]:
+        """The mask that counts: the blend's, or the one that the U-Net is shown."""
+        return self.mask if self._blends else self._on_latent(self._hole, Image.Resampling.NEAREST)
 
     def _sizes(self, negative: bool) -> Float[Tensor, "1 s"] | None:
         if self.model.config.unet.added_dim is None:
