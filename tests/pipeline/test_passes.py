@@ -15,6 +15,7 @@ from calotype.configs import SD15
 from calotype.diffusion.ladder import ladder
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
+from calotype.errors import CalotypeError
 from calotype.imaging.reading import inline
 from calotype.pipeline.passes import levels, passes, settle
 from calotype.recipe import Recipe
@@ -97,3 +98,20 @@ def test_its_own_scale_takes_the_place_of_the_points(studio: Studio) -> None:
         first, second = passes(settle(studio, recipe.but(hr_cfg_scale=asked)))
         assert (second.cfg_scale, second.cfg_points) == (scale, points)
         assert first.cfg_points == recipe.cfg_points
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"steps": 2, "init_image": PICTURE, "denoising_strength": 0.3},
+        {"hr_steps": 1, "hr_scale": 1.25, "hr_denoising_strength": 0.5},
+        {"hr_steps": 2, "hr_scale": 1.25, "hr_denoising_strength": 0.5, "strength_convention": "diffusers"},
+    ],
+    ids=str,
+)
+def test_too_few_steps_for_an_adaptive_sampler_are_told_with_the_strength_before_the_first(
+    studio: Studio, asked: dict[str, object]
+) -> None:
+    with pytest.raises(CalotypeError, match="more steps, or a higher denoising strength") as error:
+        next(studio.states(Recipe(**{"prompt": "a", "seed": 1, "steps": 4, "sampler": "DPM adaptive", **asked})))
+    assert "\n" not in str(error.value)

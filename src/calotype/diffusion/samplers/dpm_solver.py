@@ -139,7 +139,10 @@ def _fast_intervals(levels: Sequence[float]) -> Intervals:
 def _adaptive_intervals(levels: Sequence[float]) -> Intervals:
     highest, lowest = _ends(levels)
     if lowest == 0:
-        raise CalotypeError("DPM adaptive needs two sigmas above 0 to go between: give at least 2 steps.")
+        raise CalotypeError(
+            "DPM adaptive needs two noise levels above 0 to go between: give more steps, or a higher denoising "
+            "strength where a picture is changed."
+        )
     return ((highest, lowest),)
 
 
