@@ -211,6 +211,8 @@ BAD = {
     "too many fields": (["batch", "long.csv"], "long.csv, line 2: more or fewer fields"),
     "no such wildcard": (["batch", "wild.txt", "--wildcards", "."], "no list for the wildcard __beast__"),
     "no axis": (["grid", "a", "--x", "cfg_scale"], "is no axis"),
+    "an axis without values": (["grid", "a", "--x", "cfg_scale:"], "is no axis"),
+    "an axis without a field": (["grid", "a", "--x", ": 1"], "is no axis"),
     "an unknown axis": (["grid", "a", "--x", "cfg_scal: 1, 2"], "unknown field 'cfg_scal': did you mean cfg_scale"),
     "an axis over two lines": (["grid", "a", "--x", "prompt: a\nb"], "is no axis"),
     "an axis called self": (["grid", "a", "--x", "self: 1, 2"], "self 1: unknown field 'self': leave it out"),

@@ -55,13 +55,12 @@ def grid(
 
 
 def _axis(text: str) -> list[tuple[str, str]]:
-    name, colon, values = text.partition(":")
+    name, _, values = text.partition(":")
     field = name.strip().replace("-", "_").replace(" ", "_").lower()
     try:
-        (split,) = csv.reader([values.strip()] if colon else [], skipinitialspace=True)
-    except (ValueError, csv.Error) as error:
-        example = "cfg_scale: 2, 4, 8"
-        raise CalotypeError(
-            f'{text!r} is no axis: name a field and its values in a line, as in "{example}".'
-        ) from error
+        split = next(csv.reader([values.strip()], skipinitialspace=True))
+    except csv.Error:
+        split = []
+    if not field or not split:
+        raise CalotypeError(f'{text!r} is no axis: name a field and its values in a line, as in "cfg_scale: 2, 4, 8".')
     return [(field, value.strip()) for value in split]
