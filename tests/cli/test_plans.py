@@ -126,6 +126,13 @@ def test_a_quoted_field_over_two_lines_keeps_them(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_lines_that_ask_for_nothing_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("# animals\na cat # asleep\n\n  # plants\n")
+    assert list(rows(tmp_path / "a.txt")) == [(2, {"prompt": "a cat # asleep"})]
+    (tmp_path / "a.csv").write_text("  \nprompt\na\n   \nb\n")
+    assert list(rows(tmp_path / "a.csv")) == [(3, {"prompt": "a"}), (5, {"prompt": "b"})]
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0c"])
 def test_only_a_line_break_ends_a_line(mark: str, tmp_path: Path) -> None:
     text = f"a{mark}cat"
@@ -134,6 +141,18 @@ def test_only_a_line_break_ends_a_line(mark: str, tmp_path: Path) -> None:
             continue  # JSON wants it escaped
         (tmp_path / name).write_text(f"{line}\n", encoding="utf-8")
         assert [row for _, row in rows(tmp_path / name)] == [{"prompt": text}]
+
+
+def test_nothing_of_a_comment_is_drawn_or_chosen(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "thing.txt").write_text("unicorn\non\npurple\nbackground\n")
+    (tmp_path / "a.txt").write_text("a __thing__|b # __none__ | c\n")
+    (tmp_path / "b.txt").write_text("a __thing__|b\n")
+    for name in ("a", "b"):
+        asked = ("--wildcards", tmp_path, "--matrix", "--seed", 7, "-o", tmp_path / name)
+        assert _run(tiny_folder, "batch", tmp_path / f"{name}.txt", *asked) == 0
+    drawn = [[path.read_bytes() for path in sorted((tmp_path / name).glob("*.png"))] for name in ("a", "b")]
+    assert len(drawn[0]) == 2
+    assert drawn[0] == drawn[1]
 
 
 def test_wildcards_are_drawn_in_every_prompt(tiny_folder: Path, tmp_path: Path) -> None:
@@ -203,6 +222,7 @@ BAD = {
     "no prompts": (["batch", "blank.txt"], "blank.txt holds no prompts"),
     "no object": (["batch", "list.jsonl"], "list.jsonl, line 1: not an object"),
     "an unknown field": (["batch", "field.csv"], "field.csv, line 2: unknown field 'promt': did you mean prompt"),
+    "a field without a name": (["batch", "unnamed.csv"], "unnamed.csv, line 1: a field has no name"),
     "a field named twice": (["batch", "twice.csv"], "twice.csv, line 1: seed is named twice"),
     "no prompt in a table": (["batch", "seeds.csv"], "seeds.csv, line 2: there is no prompt"),
     "no prompt in an object": (["batch", "seeds.jsonl"], "seeds.jsonl, line 2: there is no prompt"),
@@ -247,6 +267,7 @@ def test_bad_input_is_one_line_and_nothing_is_made(
     Path("seeds.jsonl").write_text('{"prompt": "a"}\n{"seed": 1}\n')
     Path("steps.csv").write_text("prompt,steps\na,1\nb,0\n")
     Path("good.txt").write_text("a\nb\n")
+    Path("unnamed.csv").write_text("prompt,\na,1\n")
     Path("long.csv").write_text("prompt\na,b\n")
     Path("wild.txt").write_text("a __beast__\n")
     Path("digits.jsonl").write_text(f'{{"prompt": "a", "seed": {"1" * 5000}}}')

@@ -58,8 +58,8 @@ def test_training_is_not_told_that_held_out_names_are_false(bank) -> None:
     alone = [spec for spec in map(World(bank).spec, range(4000)) if spec.objects[0].word in HELD_OUT_SYNONYMS]
     assert alone
     for seed, spec in enumerate(alone):
-        word = spec.objects[0].word
-        assert not any(re.search(rf"\b(two|three) {word}", text) for text in negatives(spec, seed))
+        stem = spec.objects[0].word.rstrip("y")  # two bunnies
+        assert not any(re.search(rf"\b(two|three) {stem}", text) for text in negatives(spec, seed))
 
 
 def test_the_same_seed_gives_the_same(bank) -> None:

@@ -45,11 +45,15 @@ def batch(
 
 
 def _recipes(ask: Ask, row: dict[str, Any], wildcards: Path | None, matrix: bool) -> Iterator[Recipe]:
+    from calotype.text.prompt import COMMENT
     from calotype.text.wildcards import matrix as selections
 
     first = Recipe(**{**ask.fields, **row})
     if "prompt" not in row:
         raise CalotypeError("there is no prompt.")
+    if (matrix or wildcards) and first.prompt_style == "a1111":  # nothing of a comment is drawn or chosen
+        texts = {name: getattr(first, name) for name in PROMPTS}
+        first = first.but(**{name: COMMENT.sub("", text) for name, text in texts.items() if text})
     for prompt in selections(first.prompt) if matrix else [first.prompt]:
         for number in range(ask.count):
             recipe = first.but(prompt=prompt).later(number)
@@ -77,7 +81,7 @@ def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if line.strip() and file.suffix.lower() == ".jsonl":
             with laid_to(f"{file}, line {number}"):
                 yield number, _object(line)
-        elif line.strip():
+        elif line.strip() and not line.lstrip().startswith("#"):
             yield number, {"prompt": line.strip()}
 
 
@@ -93,17 +97,21 @@ def _csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise CalotypeError(f"{error}.") from error
             if fields is None:
                 return
+            if len(fields) < 2 and not "".join(fields).strip():
+                continue
             if not names:
                 names = _names(fields)
-            elif fields and len(fields) != len(names):
+            elif len(fields) != len(names):
                 raise CalotypeError("more or fewer fields than the first line names.")
-            elif fields:
+            else:
                 row = zip(names, fields, strict=True)
                 yield line, {name: value for name, value in row if value or name == "prompt"}
 
 
 def _names(fields: list[str]) -> list[str]:
     names = [name.strip() for name in fields]
+    if "" in names:
+        raise CalotypeError("a field has no name.")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CalotypeError(f"{' and '.join(twice)} is named twice.")
     return names

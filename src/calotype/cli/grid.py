@@ -37,7 +37,8 @@ def grid(
     labels = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
 
     def recipes() -> Iterator[Planned]:
-        fields = {**ask.fields, "seed": Recipe(**ask.fields).seed, "prompt": prompt}
+        first = Recipe(**ask.fields)
+        fields = {**ask.fields, "seed": first.seed, "subseed": first.subseed, "prompt": prompt}
         for label, cell in zip(labels, cells, strict=True):
             with laid_to(label):
                 yield label, Recipe(**{**fields, **cell})
