@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from calotype.lab.subject import Subject
 from calotype.lab.suite import Plan
 from calotype.lab.variety import true_variants
 from calotype.recipe import Recipe
+from calotype.training.run import read
+
+RUNS = Path(__file__).parents[2] / "runs" / "embedded"
 
 
 @pytest.fixture
@@ -54,6 +58,14 @@ def test_a_whole_model_is_measured_and_no_picture_made_twice(bank, cache, tmp_pa
     assert second == first
     again = [path.stat().st_mtime_ns for path in pictures]
     assert [old == new for old, new in zip(made, again, strict=True)] == [index != 3 for index in range(22)]
+
+
+def test_the_memoriser_knows_what_the_embedded_model_learned_from():
+    phases = read(RUNS / "anew.toml").phases
+    whole = {
+        phase.counts: phase.scenes for phase in sorted(phases, key=lambda phase: phase.scenes) if phase.size == 128
+    }
+    assert dict(suite.MEMORY) == whole
 
 
 class Lighter(torch.nn.Module):
