@@ -4,6 +4,7 @@ Drop U+FE0F, map by ``cmap``, then look the glyphs up as one ligature of GSUB (O
 """
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def opened(font: Path) -> Any:
     except ImportError as error:
         raise CalotypeError("reading emoji fonts needs fonttools: pip install 'calotype[art]'.") from error
     try:
-        return TTFont(font, lazy=True)
+        return TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
     except (TTLibError, OSError) as error:
         raise CalotypeError(f"{font} is not a readable font: remove it and fetch the art again.") from error
 
