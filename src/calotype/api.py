@@ -46,7 +46,8 @@ class Studio(Model):
     def check(self, recipe: Recipe) -> None:
         """Raise CalotypeError for what this model cannot make, as far as that shows before anything is computed."""
         _check_words(self, recipe)
-        pipeline.check(self.with_refiner(recipe), recipe)
+        model = self.with_refiner(recipe)
+        pipeline.check(model, pipeline.settle(model, recipe))
 
     def preview(self, state: RunState, by: Literal["fit", "vae"] = "fit") -> Image.Image:
         """What a state's clean latent shows: ``by`` the fit about, in a millisecond, or ``by`` the vae, decoded."""

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,26 +47,24 @@ def batch(
 
 def _recipes(ask: Ask, row: dict[str, Any], wildcards: Path | None, matrix: bool) -> Iterator[Recipe]:
     from calotype.text.prompt import COMMENT
+    from calotype.text.wildcards import drawn
     from calotype.text.wildcards import matrix as selections
 
     first = Recipe(**{**ask.fields, **row})
     if "prompt" not in row:
         raise CalotypeError("there is no prompt.")
     if (matrix or wildcards) and first.prompt_style == "a1111":  # nothing of a comment is drawn or chosen
-        texts = {name: getattr(first, name) for name in PROMPTS}
-        first = first.but(**{name: COMMENT.sub("", text) for name, text in texts.items() if text})
+        first = _reworded(first, partial(COMMENT.sub, ""))
     for prompt in selections(first.prompt) if matrix else [first.prompt]:
         for number in range(ask.count):
             recipe = first.but(prompt=prompt).later(number)
-            yield _drawn(recipe, wildcards) if wildcards else recipe
+            yield _reworded(recipe, partial(drawn, folder=wildcards, seed=recipe.seed)) if wildcards else recipe
 
 
-def _drawn(recipe: Recipe, wildcards: Path) -> Recipe:
-    """Each prompt by itself, so that a second pass's draws what the same words in the first one's do."""
-    from calotype.text.wildcards import drawn
-
+def _reworded(recipe: Recipe, change: Callable[[str], str]) -> Recipe:
+    """Each of its prompts changed by itself: a second pass draws what the same words in the first one do."""
     texts = {name: getattr(recipe, name) for name in PROMPTS}
-    return recipe.but(**{name: drawn(text, wildcards, recipe.seed) for name, text in texts.items() if text})
+    return recipe.but(**{name: change(text) for name, text in texts.items() if text})
 
 
 def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -2,14 +2,14 @@
 
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.model import Model
-from calotype.pipeline.passes import levels, passes, settle
+from calotype.pipeline.passes import levels, passes
 from calotype.pipeline.scene import Scene
 from calotype.recipe import Recipe
 
 
 def check(model: Model, recipe: Recipe) -> None:
-    """Raise CalotypeError for a recipe that ``model`` cannot follow: its pictures, its schedulers, its samplers."""
-    for number, part in enumerate(passes(settle(model, recipe))):
+    """Raise CalotypeError for a settled recipe that ``model`` cannot follow: its pictures, schedulers, samplers."""
+    for number, part in enumerate(passes(recipe)):
         for each in filter(None, (model, model.refiner)):
             Scene(each, part).check()
         sigmas = levels(model, part, again=number > 0)

@@ -61,8 +61,8 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     A picture is sampled alone, whatever is made beside it: it depends on the model and the recipe only. Its prompt and
     its negative prompt go through the U-Net together. The only state of a pass of strength 0 is its beginning.
     """
-    check(model, recipe)
     recipe = settle(model, recipe)
+    check(model, recipe)
     parts = passes(recipe)
     begun = state.passage if state else 0
     with _memory_errors_told(recipe):
