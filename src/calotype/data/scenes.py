@@ -26,8 +26,9 @@ COUNTS = (0.45, 0.40, 0.15)
 """The shares of scenes with one, two and three things."""
 
 # Whether a caption says where, how large, in which direction: often enough to learn from, seldom enough to stay free.
+# Two things are mostly told with their places, or just joined, as people would ask for them.
 _TEMPLATE_WEIGHTS = {"on a background": 8.0, "on": 2.0, "bare": 2.0}
-_PHRASE_WEIGHTS = {"full": 6.0, "place": 3.0, "name": 2.0, "row": 2.0}
+_PHRASE_WEIGHTS = {"full": 6.0, "and": 4.0, "place": 3.0, "name": 2.0, "row": 2.0}
 _ALIAS_RATE = 0.2
 
 
