@@ -1,5 +1,6 @@
 """Our networks against diffusers' and transformers' at equal weights, in float32, every parameter random."""
 
+import inspect
 from dataclasses import replace
 
 import pytest
@@ -132,7 +133,13 @@ def test_a_scaling_factor_in_the_autoencoder_shows() -> None:
     ours, theirs = vae_pair(VAES["sd"])
     latents = 0.1 * torch.randn(1, 4, 8, 8)
     assert distance(ours.decode(latents / VAES["sd"].scaling_factor), theirs.decode(latents).sample) > TOLERANCE
-    assert theirs.config.scaling_factor == VAES["sd"].scaling_factor
+
+
+def test_scaling_factors_are_those_published() -> None:
+    """No network applies them, so none could tell a slip of the pen: 0.18125 was found in another's code."""
+    published = inspect.signature(AutoencoderKL.__init__).parameters["scaling_factor"].default
+    assert SD15.vae.scaling_factor == SD21.vae.scaling_factor == published == 0.18215
+    assert SDXL.vae.scaling_factor == REFINER.vae.scaling_factor == 0.13025
 
 
 # The published sizes, which no test could compute: names and shapes.
