@@ -1,7 +1,10 @@
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from calotype import cli
 from calotype.cli.output import paths
 from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
@@ -54,3 +57,34 @@ def test_places_where_nothing_can_be_written_are_refused_at_once(tmp_path: Path,
         paths(tmp_path / name, [SEVEN])
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def _refused(*_: object) -> NoReturn:
+    raise PermissionError(13, "Permission denied")
+
+
+def _unwritable(_: object, mode: int) -> bool:
+    return not mode & os.W_OK
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "commands"),
+    [("os.access", ["txt2img", "batch", "grid"]), ("pathlib.Path.iterdir", ["txt2img"]), ("os.mkdir", ["txt2img"])],
+)
+def test_a_folder_without_rights_is_one_line_before_a_model_is_loaded(
+    forbidden: str, commands: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Rights are refused here by hand: whoever runs the tests may be root, to whom they do not apply."""
+    (tmp_path / "a.txt").write_text("a cat")
+    words = {"txt2img": ["a"], "batch": [str(tmp_path / "a.txt")], "grid": ["a", "--x", "steps: 1"]}
+    folder = tmp_path / ("new" if forbidden == "os.mkdir" else ".")
+    before = sorted(tmp_path.iterdir())
+    with monkeypatch.context() as patched:
+        patched.setattr("calotype.api.load", lambda *_, **__: pytest.fail("a model was loaded"))
+        patched.setattr(forbidden, _unwritable if forbidden == "os.access" else _refused)
+        for command in commands:
+            assert cli.main([command, *words[command], "-o", str(folder)]) == 2
+            error = f"calotype: cannot write to the folder {folder}: Permission denied. Choose another with -o.\n"
+            assert capsys.readouterr() == ("", error)
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,8 +1,10 @@
 """Where pictures are written, and under which names."""
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from calotype.errors import CalotypeError
@@ -26,6 +28,7 @@ def paths(output: Path, recipes: Iterable[Recipe]) -> Iterator[Path]:
             return iter([output])
         return (output.with_stem(f"{output.stem}-{seeds(recipe)}") for recipe in recipes)
     _make_ready(output)
+    _next_number(output)  # what cannot be read is told of now, not when a model was loaded
     return (output / f"{_next_number(output):05}-{seeds(recipe)}.png" for recipe in recipes)
 
 
@@ -44,16 +47,33 @@ def is_file(output: Path) -> bool:
         raise CalotypeError(f"cannot write {output}: {error.strerror}. Choose another name with -o.") from error
 
 
+def check(folder: Path) -> None:
+    """Raise CalotypeError if nothing can be written in ``folder``. One that is not there yet is not made."""
+    with _refusals_told(folder):
+        there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+        if not there.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _make_ready(folder: Path) -> None:
-    try:
+    check(folder)
+    with _refusals_told(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def _next_number(folder: Path) -> int:
+    with _refusals_told(folder):
+        names = [path.name for path in folder.iterdir()]
+    return max((int(match[1]) + 1 for match in map(_NUMBERED.match, names) if match), default=0)
+
+
+@contextmanager
+def _refusals_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise CalotypeError(
             f"cannot write to the folder {folder}: {error.strerror}. Choose another with -o."
         ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CalotypeError(f"cannot write to the folder {folder}: no permission. Choose another with -o.")
-
-
-def _next_number(folder: Path) -> int:
-    return max((int(match[1]) + 1 for path in folder.iterdir() if (match := _NUMBERED.match(path.name))), default=0)

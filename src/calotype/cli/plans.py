@@ -22,12 +22,14 @@ Planned = tuple[str, Recipe]
 def carry_out(ask: Ask, asked: dict[str, Any], recipes: Callable[[], Iterable[Planned]]) -> list[Path]:
     """Make what is not yet in the folder, and return the paths of all pictures, in order.
 
-    The plan is written first: drawn seeds are kept in it. Nothing is written of a plan that the model cannot follow.
+    The plan is written first: drawn seeds are kept in it. Nothing is written of a plan that the model cannot follow,
+    and no model is loaded for a folder that cannot be written.
     ``asked`` is all that the recipes depend on: the same question in the same folder goes on with the plan that is
     there. Another is refused if pictures of that plan, or of the names of its own, are there.
     """
     if output.is_file(ask.output):
         raise CalotypeError(f"cannot write many pictures to the file {ask.output}: name a folder with -o.")
+    output.check(ask.output)
     of_model = {"model": str(ask.model), "vae": str(ask.vae), "dtype": ask.dtype}
     asked = json.loads(json.dumps({**asked, **of_model, "fields": ask.fields, "count": ask.count}))
     path, studio = ask.output / "plan.json", None
