@@ -1,6 +1,9 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFilter
 
 from calotype.data.spec import Object
 from calotype.data.sprites import SpriteBank
@@ -21,6 +24,32 @@ def test_training_writes_what_load_reads(trained, bank, singles):
     assert trained.features(pictures).shape == (3, 96)
     assert len(trained(pictures)) == 3
     assert detector.path(bank).exists()
+
+
+def test_differences_in_closed_form(bank):
+    """Layers that change nothing show a picture's colour itself: |u - v|^2 of the unit colours, once per layer."""
+    network = detector.Network(len(bank.sprites))
+    network.trunk = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Identity())
+    judge = detector.Detector(bank, network)
+    one, other = (np.full((1, 16, 24, 3), colour, np.uint8) for colour in ((192, 128, 128), (192, 192, 128)))
+    unit_one, unit_other = np.array([1, 0, 0]), np.array([1, 1, 0]) / np.sqrt(2)  # of pixels / 64 - 2
+    assert judge.differences(one, other) == pytest.approx([2 * ((unit_one - unit_other) ** 2).sum()])
+    half = one.copy()
+    half[:, :8] = other[:, :8]
+    assert judge.differences(half, one) == pytest.approx(judge.differences(other, one) / 2)
+
+
+def test_differences_rise_with_blur(bank, singles):
+    torch.manual_seed(0)
+    judge = detector.Detector(bank, detector.Network(len(bank.sprites)))
+    pictures = np.stack([scene.image for scene in singles[:8]])
+    blurred = [
+        np.stack([np.asarray(Image.fromarray(p).filter(ImageFilter.GaussianBlur(sigma))) for p in pictures])
+        for sigma in (0.5, 1, 2)
+    ]
+    none, *apart = (judge.differences(some, pictures) for some in (pictures, *blurred))
+    assert not none.any() and none.shape == (8,)
+    assert all((less < more).all() for less, more in pairwise([none, *apart]))
 
 
 def test_half_a_training_leaves_nothing(bank, tmp_path, monkeypatch):

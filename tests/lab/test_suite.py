@@ -92,10 +92,12 @@ def finished(part):
 
 
 def test_an_autoencoder_of_known_error(bank, matcher):
-    figures = finished(autoencoder_part(Lighter(), bank, {"J1": matcher}, 4))
+    learned = detector.Detector(bank, detector.Network(len(bank.sprites)))
+    figures = finished(autoencoder_part(Lighter(), bank, {"J1": matcher}, learned, 4))
     assert figures["V1 PSNR"] == pytest.approx(20 * np.log10(255), abs=0.3)  # white cannot get lighter
     assert figures["V1 PSNR, boxes"] == pytest.approx(20 * np.log10(255), abs=0.5)
     assert figures["V2 SSIM"] == pytest.approx(1, abs=1e-3)
+    assert 0 < figures["V2 feature distance"] < 0.05
     assert figures["V3 things named"] >= 0.75
 
 

@@ -59,8 +59,15 @@ class Network(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor]:
         """Pixels in 0..255 to features (b, width, h / 8, w / 8) and answers (b, 5 + classes, h / 8, w / 8)."""
-        features = self.trunk(pictures / 64 - 2)
+        *_, features = self.layers(pictures)
         return features, self.head(features).float()
+
+    def layers(self, pictures: Float[Tensor, "b 3 h w"]) -> Iterator[Float[Tensor, "b c y x"]]:
+        """What each layer of the trunk makes of pixels in 0..255."""
+        features = pictures / 64 - 2
+        for layer in self.trunk:
+            features = layer(features)
+            yield features
 
 
 class Residual(nn.Module):
@@ -99,6 +106,19 @@ class Detector:
         """The last features' mean over each picture: the space of diversity and of Fréchet distances."""
         means = [features.float().mean((2, 3)) for features, _ in self._chunks(pictures)]
         return torch.cat(means).double().numpy()
+
+    @torch.inference_mode()
+    def differences(self, pictures: Pictures, references: Pictures) -> Float[np.ndarray, "b"]:
+        """How far each picture is from its reference in the trunk's layers: LPIPS (arXiv 1801.03924, eq. 1) with all
+        weights 1. 0 for equal pictures, at most 2 a layer.
+        """
+        found = []
+        for pair in zip(*(torch.from_numpy(some).split(32) for some in (pictures, references)), strict=True):
+            layers = (self.network.layers(some.permute(0, 3, 1, 2).float()) for some in pair)
+            units = ([F.normalize(features) for features in of_one] for of_one in layers)
+            apart = [(one - other).square().sum(1).mean((1, 2)) for one, other in zip(*units, strict=True)]
+            found.append(torch.stack(apart).sum(0))
+        return torch.cat(found).double().numpy()
 
     @torch.inference_mode()
     def _chunks(self, pictures: Pictures) -> Iterator[tuple[Tensor, Tensor]]:

@@ -22,6 +22,7 @@ from calotype.data.sprites import SpriteBank
 from calotype.lab import metrics
 from calotype.lab.bootstrap import estimate
 from calotype.lab.detection import Detection, Judge, Pictures
+from calotype.lab.detector import Detector
 from calotype.lab.matching import SIZE
 from calotype.lab.table import Figure, Source
 from calotype.nn.vae import Autoencoder, Gaussian
@@ -47,8 +48,10 @@ class Progress:
 Part = Generator[Progress, None, list[Figure]]
 
 
-def autoencoder_part(vae: Autoencoder, bank: SpriteBank, judges: Mapping[str, Judge], count: int) -> Part:
-    """V1 to V3 on ``count`` scenes of held-out combinations."""
+def autoencoder_part(
+    vae: Autoencoder, bank: SpriteBank, judges: Mapping[str, Judge], learned: Detector, count: int
+) -> Part:
+    """V1 to V3 on ``count`` scenes of held-out combinations; ``learned`` is J2, for its features."""
     world = World(bank, SIZE)
     scenes = [world.scene(SEEDS + index, "held_out") for index in range(count)]
     originals = np.stack([scene.image for scene in scenes])
@@ -69,6 +72,8 @@ def autoencoder_part(vae: Autoencoder, bank: SpriteBank, judges: Mapping[str, Ju
     }
     answers: dict[Source, Pictures] = {"true": originals, "oracle": np.stack(copies)}
     figures = [Figure(name, "oracle", estimate(value)) for name, value in values.items()]
+    apart = learned.differences(answers["oracle"], originals)
+    figures.append(Figure("V2 feature distance", "oracle", estimate(apart.tolist()), "J2"))
     for name, judge in judges.items():
         yield Progress(f"{name} on the autoencoder", count, count)
         for source, pictures in answers.items():

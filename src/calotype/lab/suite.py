@@ -104,7 +104,7 @@ def _vae(evaluation: Evaluation) -> Part | str:
     return (
         vae
         if isinstance(vae, str)
-        else autoencoder_part(vae, evaluation.bank, evaluation.judges, evaluation.plan.scenes)
+        else autoencoder_part(vae, evaluation.bank, evaluation.judges, evaluation.learned, evaluation.plan.scenes)
     )
 
 
