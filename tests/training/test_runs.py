@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from calotype.errors import CalotypeError
 from calotype.nn import blocks
 from calotype.training import runs, scenes, state
-from calotype.training.loop import Metrics, adamw
+from calotype.training.loop import Metrics, train
 from calotype.training.run import Cadence, OptimizerSettings, Run
 from calotype.training.state import State
 from calotype.training.vae import VaeTask
@@ -183,13 +183,33 @@ def test_what_no_gradient_reaches_is_told(make_run: MakeRun, monkeypatch: pytest
     assert last.parts["untaught"] > 0
 
 
-def test_the_optimizer_is_as_the_run_says() -> None:
-    task = VaeTask(runs.Run(name="t", task="vae").config.vae, scenes.bank("drawn"), torch.device("cpu"))
-    decayed, spared = adamw(task.module, OptimizerSettings(betas=(0.8, 0.95), weight_decay=0.3)).param_groups
+def test_the_optimizer_is_as_the_run_says(make_run: MakeRun) -> None:
+    run = make_run(optimizer=OptimizerSettings(betas=(0.8, 0.95), weight_decay=0.3))
+    task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
+    decayed, spared = State(run, task.module).optimizer.param_groups
     assert (decayed["betas"], decayed["weight_decay"], decayed["eps"]) == ((0.8, 0.95), 0.3, 1e-8)
-    assert (spared["betas"], spared["weight_decay"]) == ((0.8, 0.95), 0.0)
+    assert (spared["betas"], spared["weight_decay"], spared["eps"]) == ((0.8, 0.95), 0.0, 1e-8)
     assert {p.ndim for p in spared["params"]} == {1} and {p.ndim for p in decayed["params"]} == {4}
     assert len(decayed["params"]) + len(spared["params"]) == len(list(task.module.parameters()))
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e6])
+def test_each_step_is_taken_at_its_rate_with_gradients_no_longer_than_told(make_run: MakeRun, clip: float) -> None:
+    run = make_run(optimizer=OptimizerSettings(clip=clip, warmup=3))
+    task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
+    optimizer = State(run, task.module).optimizer
+    taken: list[tuple[set[float], float]] = []
+
+    def watch(*_: object) -> None:
+        gradients = [p.grad.norm() for group in optimizer.param_groups for p in group["params"]]
+        taken.append(({group["lr"] for group in optimizer.param_groups}, float(torch.stack(gradients).norm())))
+
+    optimizer.register_step_pre_hook(watch)
+    metrics = list(train(task, run, optimizer))
+    rates, norms = zip(*taken, strict=True)
+    assert list(rates) == [{rate} for rate in (1e-3 / 3, 2e-3 / 3, 1e-3, 1e-3, 1e-3, 5e-4)]
+    assert [m.lr for m in metrics] == [rate for (rate,) in rates]
+    assert norms == pytest.approx([min(m.grad_norm, clip) for m in metrics], rel=1e-3)
 
 
 def test_a_run_without_phases_is_refused(tmp_path: Path) -> None:
@@ -199,7 +219,7 @@ def test_a_run_without_phases_is_refused(tmp_path: Path) -> None:
 
 
 def test_metrics_tell_where_it_is(whole: tuple[Run, list[Metrics]]) -> None:
-    run, metrics = whole
+    _, metrics = whole
     assert [(m.step, m.steps, m.samples) for m in metrics] == [
         (1, 6, 2),
         (2, 6, 4),
@@ -208,4 +228,3 @@ def test_metrics_tell_where_it_is(whole: tuple[Run, list[Metrics]]) -> None:
         (5, 6, 9),
         (6, 6, 10),
     ]
-    assert [m.lr for m in metrics] == [run.lr(step) for step in range(6)]
