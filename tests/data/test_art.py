@@ -29,7 +29,9 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     client = tmp_path / "bin" / "npm"
     client.parent.mkdir()
     client.write_text(
-        f'#!/bin/sh\necho call >> {tmp_path}/calls\n[ -e {tmp_path}/fail ] && echo "no network" >&2 && exit 1\n'
+        f"#!/bin/sh\necho call >> {tmp_path}/calls\n"
+        'case "$*" in *--silent*) exec 2> /dev/null ;; esac\n'
+        f"[ -e {tmp_path}/fail ] && cat {tmp_path}/fail >&2 && exit 1\n"
         f"cp {tmp_path}/packed.tgz some-art-1.2.3.tgz\n"
     )
     client.chmod(client.stat().st_mode | stat.S_IEXEC)
@@ -51,9 +53,22 @@ def test_fetched_once_and_kept(cache: Path, npm: Path) -> None:
     assert [path.name for path in cache.iterdir()] == ["npm"], "something temporary was left behind"
 
 
-def test_a_failing_client_explains_itself_and_leaves_nothing(cache: Path, npm: Path) -> None:
-    (npm / "fail").touch()
-    with pytest.raises(CalotypeError, match=r"^npm could not fetch some-art: no network$"):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "npm error code ECONNREFUSED\nnpm error errno ECONNREFUSED\nnpm error request to https://a/b failed\n"
+            "npm error     at Socket.emit (node:events:524:28)\nnpm error A complete log of this run is in: c.log\n",
+            "request to https://a/b failed",
+        ),
+        ("npm WARN old\nnpm ERR! code E404\nnpm ERR! 404 Not Found - GET a\nnpm ERR! 404\n", "404 Not Found - GET a"),
+        ("\nnode: no such module\n\n", "node: no such module"),
+        ("", "no reason given"),
+    ],
+)
+def test_a_failing_client_explains_itself_and_leaves_nothing(said: str, told: str, cache: Path, npm: Path) -> None:
+    (npm / "fail").write_text(said)
+    with pytest.raises(CalotypeError, match=rf"^npm could not fetch some-art: {told}$"):
         art.fetch_art(styles=["twemoji"])
     assert list(cache.iterdir()) == []
 

@@ -4,6 +4,7 @@ Debian's packages come by ``apt-get download``, npm's by ``npm pack``: their own
 the sums below check that they are the files this project was made with.
 """
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -61,6 +62,14 @@ _PICTURES: dict[str, _Package] = {
     ),
 }  # fmt: skip
 _PICTURES["fluent"] = _PICTURES["fluent-flat"]
+
+_CLIENTS = {
+    "apt-get": "it is a package of Debian's, so fetch it on Debian or Ubuntu",
+    "npm": "it is a package of npm's, so install that (Node.js brings it)",
+}
+"""Where packages come from, for whoever lacks a client."""
+_NPM_REASON = re.compile(r"^npm (?:error|ERR!) (?!code|errno|syscall|path)(\w.*)", re.MULTILINE)
+"""What npm says after the codes of an error, and before where its log lies."""
 
 STYLES = ("noto", "fluent-flat", "fluent", "twemoji")
 """Noto; Fluent flat; Fluent with gradients; Twemoji."""
@@ -141,7 +150,7 @@ def _downloaded(package: _Package, folder: Path) -> Path:
     if package.client == "apt-get":
         _run(["apt-get", "download", package.name], folder, package)
     else:
-        _run(["npm", "pack", f"{package.name}@{package.version}", "--silent"], folder, package)
+        _run(["npm", "pack", f"{package.name}@{package.version}", "--loglevel=error"], folder, package)
     archives = [*folder.glob("*.deb"), *folder.glob("*.tgz")]
     if not archives:
         raise CalotypeError(f"{package.client} brought no archive of {package.name}: try again.")
@@ -174,9 +183,16 @@ def _unpacked(package: _Package, archive: Path, tree: Path) -> Path:
 def _run(command: list[str], folder: Path, package: _Package) -> None:
     tool = command[0]
     if shutil.which(tool) is None:
-        raise CalotypeError(f"fetching {package.name} needs {tool}, which is not here: install either.")
+        raise CalotypeError(f"fetching {package.name} needs {tool}, which is not here: {_CLIENTS[package.client]}.")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
         hint = "; does it know its packages? apt-get update" if tool == "apt-get" else ""
-        raise CalotypeError(f"{tool} could not fetch {package.name}: {lines[-1].strip()}{hint}")
+        raise CalotypeError(f"{tool} could not fetch {package.name}: {_reason(done.stderr)}{hint}")
+
+
+def _reason(errors: str) -> str:
+    """The line of a client's messages that says what went wrong: npm's first one, others' last."""
+    if told := _NPM_REASON.search(errors):
+        return told[1]
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
