@@ -14,7 +14,7 @@ _COLUMNS = ("sampler", "aliases", "paper", "order", "calls a step", "noise", "eq
 def samplers(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/samplers.md, all columns.")] = False,
 ) -> None:
-    """List the samplers and the schedules, with when to use which. Names of other programs are understood, too.
+    """List the samplers and the schedulers, with when to use which. Names of other programs are understood, too.
 
     Example: calotype samplers
     """
@@ -35,11 +35,12 @@ def samplers(
 
 
 def page() -> str:
-    """docs/samplers.md: the registries of samplers and schedules as tables."""
+    """docs/samplers.md: the registries of samplers and schedulers as tables."""
     from calotype.diffusion.samplers import SAMPLERS
     from calotype.diffusion.schedulers import SCHEDULERS
+    from calotype.recipe import SAMPLER
 
-    schedules = [
+    schedulers = [
         (f"`{row.name}`", row.label, ", ".join(f"`{alias}`" for alias in row.aliases), row.reference)
         for row in SCHEDULERS.values()
     ]
@@ -52,10 +53,12 @@ def page() -> str:
             "*Calls a step* is what a step costs. A sampler with *noise* draws fresh noise on the way: its pictures do",
             "not settle as steps are added. *Equals* names the implementation that the tests compare numbers with.", "",
             *_table(_COLUMNS, [_row(sampler) for sampler in SAMPLERS.values()]), "",
-            "## Schedules", "",
-            "A schedule is the list of noise levels that the sampler visits. `automatic` is the one that A1111 uses",
-            "with the sampler, or the model's own.", "",
-            *_table(("schedule", "label", "aliases", "reference"), schedules), "",
+            "Without `--sampler` it is the one that the model's scheduler_config.json names (SD 1.5's: PLMS), or else",
+            f"{SAMPLER}.", "",
+            "## Schedulers", "",
+            "A scheduler chooses the noise levels that the sampler visits. `automatic` is the model's own one with the",
+            "model's own sampler; with another sampler, the one that A1111 uses with it, or else the model's own.", "",
+            *_table(("scheduler", "label", "aliases", "reference"), schedulers), "",
         ]
     )  # fmt: skip
 
