@@ -35,21 +35,16 @@ def canvas(recipe: Recipe, picture: Image.Image, mask: Image.Image | None) -> Ca
     picture, mask = _extended(recipe, picture, mask)
     size = (recipe.width or picture.width, recipe.height or picture.height)
     if mask is None:
-        return Canvas(_fitted(recipe, picture, size), None, lambda painted: painted)
+        return Canvas(_fitted(picture, size, recipe.resize_mode), None, lambda painted: painted)
     if mask.getbbox() is None:
         raise CalotypeError("the mask leaves nothing to paint: make it white where to paint, or use --mask-invert.")
-    if recipe.inpaint_area == "whole picture":
-        image, mask = _fitted(recipe, picture, size), _fitted(recipe, mask, size)
-        return _masked(recipe, image, mask, image, mask, None)
-    box = _surroundings(mask, recipe.masked_padding, size)
-    image, part = (each.crop(box).resize(size, _LANCZOS) for each in (picture, mask))
-    return _masked(recipe, image, part, picture, mask, box)
+    return (_whole if recipe.inpaint_area == "whole picture" else _part)(recipe, picture, mask, size)
 
 
 def natural_size(recipe: Recipe, picture: Image.Image) -> tuple[int, int]:
     """The size of a picture with the recipe's new borders, in multiples of 8: what is painted without width or height.
 
-    Raises CalotypeError for one that is too large or too small to work on.
+    Raises CalotypeError for one that is too large to work on.
     """
     left, top, right, bottom = recipe.outpaint
     sides = (picture.width + left + right, picture.height + top + bottom)
@@ -59,19 +54,34 @@ def natural_size(recipe: Recipe, picture: Image.Image) -> tuple[int, int]:
     return width, height
 
 
-def _masked(
-    recipe: Recipe, image: Image.Image, mask: Image.Image, whole: Image.Image, fading: Image.Image, box: Box | None
-) -> Canvas:
-    def finish(painted: Image.Image) -> Image.Image:
-        fade = fading if recipe.keep_unmasked else Image.new("L", whole.size, 255)
-        if box is None:
-            return Image.composite(painted, whole, fade)
-        layer = whole.copy()
-        layer.paste(painted.resize((box[2] - box[0], box[3] - box[1]), _LANCZOS), box[:2])
-        return Image.composite(layer, whole, fade)
+def _whole(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
+    """The whole picture. Twice the faded mask is what is new, as in A1111: it fades from the mask's edge outwards."""
+    image, mask = (_fitted(each, size, recipe.resize_mode) for each in (picture, mask))
+    new = mask.point(lambda level: min(2 * level, 255))
 
-    filled = _filled(image, mask) if recipe.inpainting_fill == "fill" else image
-    return Canvas(filled, mask, finish)
+    def finish(painted: Image.Image) -> Image.Image:
+        return Image.composite(painted, image, new) if recipe.keep_unmasked else painted
+
+    return Canvas(_erased(recipe, image, mask), mask, finish)
+
+
+def _part(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
+    """The mask's surroundings, enlarged. The faded mask itself is what is new, as in A1111."""
+    box = _surroundings(mask, recipe.masked_padding, size)
+    shape = (box[2] - box[0], box[3] - box[1])
+    image, part = (_fitted(each.crop(box), size, "resize and fill") for each in (picture, mask))
+
+    def finish(painted: Image.Image) -> Image.Image:
+        whole = picture.copy()
+        whole.paste(painted.crop(_within(shape, size)).resize(shape, _LANCZOS), box[:2])
+        return Image.composite(whole, picture, mask) if recipe.keep_unmasked else whole
+
+    return Canvas(_erased(recipe, image, part), part, finish)
+
+
+def _erased(recipe: Recipe, image: Image.Image, mask: Image.Image) -> Image.Image:
+    """Without what the mask covers, unless painting begins with it: the encoder would carry it into what is around."""
+    return image if recipe.inpainting_fill == "original" else _filled(image, mask)
 
 
 def _extended(recipe: Recipe, picture: Image.Image, mask: Image.Image | None) -> tuple[Image.Image, Image.Image | None]:
@@ -84,47 +94,55 @@ def _extended(recipe: Recipe, picture: Image.Image, mask: Image.Image | None) ->
             mask = ImageChops.invert(mask)
     left, top, right, bottom = recipe.outpaint
     if any(recipe.outpaint):
-        inside = (left, top)
+        inside = (left, top, left + picture.width, top + picture.height)
         size = (picture.width + left + right, picture.height + top + bottom)
         new = Image.new("L", size, 255)
-        new.paste(mask or Image.new("L", picture.size, 0), inside)
-        extended = Image.new("RGB", size)
-        extended.paste(picture, inside)
-        hole = Image.new("L", size, 255)
-        hole.paste(0, (left, top, left + picture.width, top + picture.height))
-        picture, mask = _filled(extended, hole), new
+        new.paste(mask or 0, inside)
+        picture, mask = _laid(picture, inside, size), new
     if mask is not None and recipe.mask_blur:
         mask = mask.filter(ImageFilter.GaussianBlur(recipe.mask_blur))
     return picture, mask
 
 
-def _fitted(recipe: Recipe, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _fitted(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     if image.size == size:
         return image
-    if recipe.resize_mode == "crop and resize":
+    if mode == "crop and resize":
         return ImageOps.fit(image, size, _LANCZOS)
-    if recipe.resize_mode == "resize and fill":
-        inside = ImageOps.contain(image, size, _LANCZOS)
-        place = ((size[0] - inside.width) // 2, (size[1] - inside.height) // 2)
-        around = Image.new(image.mode, size)
-        around.paste(inside, place)
-        hole = Image.new("L", size, 255)
-        hole.paste(0, (*place, place[0] + inside.width, place[1] + inside.height))
-        return around if image.mode == "L" else _filled(around, hole)
+    if mode == "resize and fill":
+        left, top, right, bottom = inside = _within(image.size, size)
+        return _laid(image.resize((right - left, bottom - top), _LANCZOS), inside, size)
     return image.resize(size, _LANCZOS)
+
+
+def _within(shape: tuple[int, int], size: tuple[int, int]) -> Box:
+    """Where in a picture of `size` one of `shape` lies: in the middle, as large as fits."""
+    scale = min(size[0] / shape[0], size[1] / shape[1])
+    width, height = (max(round(side * scale), 1) for side in shape)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
+
+
+def _laid(image: Image.Image, inside: Box, size: tuple[int, int]) -> Image.Image:
+    """A picture of `size` with the image inside, and around it its colours."""
+    laid, hole = Image.new(image.mode, size), Image.new("L", size, 255)
+    laid.paste(image, inside)
+    hole.paste(0, inside)
+    return _filled(laid, hole)
 
 
 def _filled(image: Image.Image, hole: Image.Image) -> Image.Image:
     """The hole filled with the colours around it, coarser the farther they are."""
+    colours = np.asarray(image, dtype=np.float64)
     known = 1 - np.asarray(hole, dtype=np.float64)[..., None] / 255
-    filled = _spread(np.asarray(image, dtype=np.float64) * known, known)
-    return Image.fromarray(filled.round().clip(0, 255).astype(np.uint8))
+    filled = _spread(colours.reshape(*known.shape[:2], -1) * known, known)
+    return Image.fromarray(filled.reshape(colours.shape).round().clip(0, 255).astype(np.uint8))
 
 
 def _spread(colours: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pull and push: what is unknown (h, w, 1) is taken from a picture of half the size, which is filled the same way.
 
-    ``colours`` (h, w, 3) are multiplied by ``known``.
+    ``colours`` (h, w, c) are multiplied by ``known``.
     """
     if known.min() == 1:
         return colours
@@ -142,15 +160,19 @@ def _spread(colours: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray
 
 
 def _surroundings(mask: Image.Image, padding: int, size: tuple[int, int]) -> Box:
-    """The mask's box and its padding, widened to the shape of `size` as far as the picture goes."""
+    """The mask's box and its padding, widened to the shape of `size`, as far as the picture goes."""
     found = mask.getbbox()
     assert found is not None
-    spans = []
-    wanted = (found[2] - found[0] + 2 * padding, found[3] - found[1] + 2 * padding)
-    scale = max(wanted[0] / size[0], wanted[1] / size[1])
-    for axis in (0, 1):
-        length = min(round(size[axis] * scale), mask.size[axis])
-        middle = (found[axis] + found[axis + 2]) / 2
-        start = min(max(round(middle - length / 2), 0), mask.size[axis] - length)
-        spans.append((start, start + length))
-    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+    left, top = max(found[0] - padding, 0), max(found[1] - padding, 0)
+    right, bottom = min(found[2] + padding, mask.width), min(found[3] + padding, mask.height)
+    width, height = right - left, bottom - top
+    left, right = _widened(left, right, height * size[0] // size[1], mask.width)
+    top, bottom = _widened(top, bottom, width * size[1] // size[0], mask.height)
+    return left, top, right, bottom
+
+
+def _widened(start: int, end: int, length: int, limit: int) -> tuple[int, int]:
+    """A span made at least so long, around its middle where that lies within 0 and the limit."""
+    length = min(max(length, end - start), limit)
+    start = min(max(start - (length - (end - start)) // 2, 0), limit - length)
+    return start, start + length
