@@ -26,8 +26,8 @@ def inpaint(
     ask: Ask,
     mask: Annotated[Path | None, typer.Option(help="A picture that is white where to paint.")] = None,
 ) -> None:
-    """Paint a part of a picture anew, or beyond its borders. What the mask leaves out stays, to the byte
-    if the picture's sides are multiples of 8: others are resized first.
+    """Paint a part of a picture anew, or beyond its borders. What the mask, faded by --mask-blur, leaves out stays,
+    to the byte if the picture's sides are multiples of 8: others are resized first.
 
     Examples: calotype inpaint photo.png "a cat on a blue background" --mask mask.png --seed 7 -o out/
 
