@@ -18,3 +18,9 @@ def test_deeper_brackets_are_counted_and_refused_at_once(text: str) -> None:
             read(text)
     with pytest.raises(CalotypeError, match="5001 brackets"):
         schedule(f"[{text}", 20)
+
+
+def test_brackets_that_close_nothing_make_no_room_for_deeper_ones() -> None:
+    for read in (check_depth, comfyui_sections):
+        with pytest.raises(CalotypeError, match="5000 brackets open at once"):
+            read(")" * 9000 + "(" * 5000)

@@ -65,3 +65,9 @@ def test_only_a_line_break_ends_a_line(lists: Path) -> None:
 def test_every_selection_of_the_parts() -> None:
     assert matrix("a cat") == ["a cat"]
     assert matrix("a | b |c") == ["a", "a, b", "a, c", "a, b, c"]
+
+
+def test_more_selections_than_anybody_wants_are_refused() -> None:
+    assert len(matrix("|".join("abcdefghij"))) == 512
+    with pytest.raises(CalotypeError, match="31 parts have more than 1000 selections"):
+        matrix("a" + "|b" * 30)

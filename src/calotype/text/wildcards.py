@@ -10,7 +10,8 @@ from calotype.errors import CalotypeError
 
 _WILDCARD = re.compile(r"__([\w./-]+?)__")
 _DEEPEST, _MOST = 8, 1000
-"""How deep lists may hold each other, and how many lines one prompt may take: ten of ten each, eight deep, are 10^8."""
+"""How deep lists may hold each other, and how many lines one prompt may take, or prompts be made of it: ten lists of
+ten each, eight deep, are 10^8 lines, and thirty parts 5 * 10^8 prompts."""
 
 
 def drawn(prompt: str, folder: Path, seed: int) -> str:
@@ -35,8 +36,13 @@ def drawn(prompt: str, folder: Path, seed: int) -> str:
 
 
 def matrix(prompt: str) -> list[str]:
-    """ "a|b|c" as "a", "a, b", "a, c" and "a, b, c": the first part with every selection of the others (A1111's)."""
+    """ "a|b|c" as "a", "a, b", "a, c" and "a, b, c": the first part with every selection of the others (A1111's).
+
+    Raises CalotypeError for more parts than anybody has pictures made of.
+    """
     first, *others = (part.strip() for part in prompt.split("|"))
+    if 2 ** len(others) > _MOST:
+        raise CalotypeError(f"{len(others) + 1} parts have more than {_MOST} selections: leave out some of the bars.")
     selections = (reversed(chosen) for chosen in product((False, True), repeat=len(others)))
     return [", ".join([first, *compress(others, chosen)]) for chosen in selections]
 
