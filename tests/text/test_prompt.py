@@ -29,8 +29,8 @@ def test_attachments_are_taken_out_and_handed_on() -> None:
     prompt = a1111_prompt("a <lora:pixel:0.8>cat<lora:ink:1:0.5:8><lyco:toy:te=0.2:unet=0.4:dyn=4><lora:bare>", 10)
     assert prompt.parts == (Part(1.0, ((10, "a cat"),)),)
     assert prompt.attachments == (
-        Attachment("pixel", 0.8, 0.8, None), Attachment("ink", 1.0, 0.5, 8), Attachment("toy", 0.2, 0.4, 4),
-        Attachment("bare", 1.0, 1.0, None),
+        Attachment("pixel", 0.8, 0.8), Attachment("ink", 1.0, 0.5), Attachment("toy", 0.2, 0.4),
+        Attachment("bare", 1.0, 1.0),
     )  # fmt: skip
 
 

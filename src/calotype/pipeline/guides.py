@@ -9,9 +9,6 @@ from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.scales import ScaleAt, along, inside
 from calotype.recipe import Recipe
 
-_CFGPP = {"DDIM CFG++": 12.5}
-"""A1111 divides this sampler's scale by so much. ComfyUI's CFG++ samplers take the scale as it is."""
-
 
 def guide_at(part: Recipe, parameterization: Parameterization, always: bool) -> Callable[[Moment], Guide | None]:
     """The guide of each moment; without guidance None, unless the negative prediction is needed ``always``.
@@ -32,7 +29,7 @@ def guide_at(part: Recipe, parameterization: Parameterization, always: bool) -> 
 
 
 def _wrapped(scale: float, part: Recipe, parameterization: Parameterization) -> Guide:
-    divisor = _CFGPP.get(part.sampler, 1.0)
+    divisor = SAMPLERS[part.sampler].scale_divisor
     guide = classifier_free(scale / divisor)
     if part.mimic_scale is not None:
         guide = mimicking(guide, classifier_free(part.mimic_scale / divisor), part.threshold_percentile)

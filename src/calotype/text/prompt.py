@@ -22,7 +22,6 @@ class Attachment:
     name: str
     text_encoder: float
     unet: float
-    dim: int | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ def _attachment(kind: str, arguments: list[str]) -> Attachment:
     try:
         text_encoder = float(named.get("te", bare[0] if bare else 1))
         unet = float(named.get("unet", bare[1] if len(bare) > 1 else text_encoder))
-        dim = named.get("dyn", bare[2] if len(bare) > 2 else None)
-        return Attachment(arguments[0], text_encoder, unet, None if dim is None else int(dim))
+        return Attachment(arguments[0], text_encoder, unet)
     except ValueError:
         raise CalotypeError(f"{written} has a weight that is no number: write it as <lora:name:0.8>.") from None

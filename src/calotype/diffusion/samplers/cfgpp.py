@@ -53,7 +53,7 @@ def dpmpp_2s_ancestral_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state:
 ROWS = (
     Sampler(
         "DDIM CFG++", euler_cfgpp, "arXiv 2406.08070", order=1, options={"eta": 0.0}, variance_preserving=True,
-        reads_uncond=True,
+        reads_uncond=True, scale_divisor=12.5,
         aliases=("ddim_cfgpp",),
         use="natural colours: guidance that stays on the manifold of pictures",
         equals="A1111 ddim_cfgpp (which divides the scale by 12.5)",

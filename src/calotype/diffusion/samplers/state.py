@@ -134,6 +134,8 @@ class Sampler:
     and to the first sigma of the schedule instead of 0."""
     reads_uncond: bool = False
     """Whether it needs the prediction without the prompt (CFG++), at guidance scale 1 too."""
+    scale_divisor: float = 1.0
+    """What every guidance scale is divided by, so that its range is that of the other samplers."""
 
     @property
     def stochastic(self) -> bool:
