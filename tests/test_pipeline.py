@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
 from calotype.imaging.pixels import to_image
 from calotype.imaging.png import read_record
+from calotype.imaging.reading import inline
 from calotype.recipe import Recipe
 
 
@@ -118,10 +120,40 @@ def test_too_little_memory_is_told(studio: Studio, part: str, monkeypatch: pytes
         studio.develop(RECIPE, studio.states(RECIPE))
 
 
-def test_other_errors_are_not_mistaken_for_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studio.unet, "forward", lambda *_: torch.ones(2) @ torch.ones(3))
-    with pytest.raises(RuntimeError, match="size"):
+def test_too_little_memory_for_the_second_pass_is_told_with_its_size(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.but(hr_scale=1.5)
+    states = studio.states(recipe)
+    list(islice(states, 3))
+    monkeypatch.setattr(studio.unet, "forward", lambda *_: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(CalotypeError, match="not enough memory for a picture of 96x96"):
+        next(states)
+
+
+def test_too_little_memory_to_encode_the_picture_to_keep_to_is_told(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    recipe = RECIPE.but(init_image=inline(mask), mask=inline(mask))
+    states = list(studio.states(recipe))
+    monkeypatch.setattr(studio.vae, "encode", lambda *_: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(CalotypeError, match="not enough memory for a picture of 64x64"):
+        studio.develop(recipe, states)
+
+
+@pytest.mark.parametrize(
+    "message", ["size mismatch", "CUDA error: an illegal memory access was encountered", "Unsupported memory format"]
+)
+def test_other_errors_are_not_mistaken_for_it(studio: Studio, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(studio.unet, "forward", fail)
+    with pytest.raises(RuntimeError, match=message) as error:
         next(studio.states(RECIPE))
+    assert not isinstance(error.value, CalotypeError)
 
 
 def test_a_weight_that_overflows_makes_no_black_picture(studio: Studio) -> None:

@@ -19,7 +19,6 @@ from calotype.model import Model
 from calotype.nn.hardware import keep_freed_memory, usable
 from calotype.pipeline import RunState
 from calotype.recipe import Recipe
-from calotype.text.language import language
 
 EMBEDDED = Path(__file__).parent / "embedded" / "model"
 
@@ -40,12 +39,10 @@ class Studio(Model):
 
         With a ``state`` of such a run, what comes after it.
         """
-        _check_words(self, recipe)
         return pipeline.states(self.with_refiner(recipe), recipe, state)
 
     def check(self, recipe: Recipe) -> None:
         """Raise CalotypeError for what this model cannot make, as far as that shows before anything is computed."""
-        _check_words(self, recipe)
         model = self.with_refiner(recipe)
         pipeline.check(model, pipeline.settle(model, recipe))
 
@@ -107,20 +104,6 @@ def load(
         zero_terminal_snr=zero_terminal_snr,
     )
     return studio if vae is None else studio.with_part(Path(vae))
-
-
-def _check_words(model: Model, recipe: Recipe) -> None:
-    """Refuse what no prompt of the recipe can have, before anything is computed."""
-    words = language(recipe.prompt_style, recipe.emphasis)
-    asked = [words.prompt(prompt or "", recipe.steps, None) for prompt in (recipe.prompt, recipe.hr_prompt)]
-    avoided = (recipe.negative_prompt, recipe.hr_negative_prompt)
-    for prompt in [*asked, *(words.negative(text or "", recipe.steps, None) for text in avoided)]:
-        for attachment in prompt.attachments:
-            raise CalotypeError(
-                f"the prompt asks for the LoRA {attachment.name!r}: none can be attached yet; leave it out."
-            )
-        for text in prompt.texts():
-            words.read(text, model.tokenizers[0])
 
 
 def _latents(model: Model) -> tuple[float, ...]:

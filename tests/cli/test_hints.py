@@ -59,6 +59,12 @@ def test_words_of_every_step_are_told(studio: Studio) -> None:
     assert [hint.split('"')[1] for hint in told] == ["zebra", "unicron", "okapi", "gnu"]
 
 
+def test_words_of_the_second_pass_are_told(studio: Studio) -> None:
+    fields = {"prompt": "a", "hr_scale": 1.5, "hr_prompt": "zebra", "hr_negative_prompt": "[gnu:okapi:1.5]"}
+    assert [hint.split('"')[1] for hint in _hints(studio, fields)] == ["zebra", "gnu", "okapi"]
+    assert _hints(studio, {**fields, "hr_scale": 1}) == []
+
+
 def test_a_negative_prompt_has_no_attachments(studio: Studio) -> None:
     """What would be one is text in it, as the pipeline reads it."""
     told = _hints(studio, {"negative_prompt": "<3:zebra>"})

@@ -13,6 +13,7 @@ from calotype.imaging.reading import inline
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
+from calotype.pipeline import states
 from calotype.recipe import Recipe
 
 PICTURE, BLACK = inline(Image.new("RGB", (64, 64))), inline(Image.new("L", (64, 64)))
@@ -31,7 +32,9 @@ def studio(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     ("fields", "message"),
     [
         ({"prompt": "<lora:x:1>"}, "asks for the LoRA 'x'"),
-        ({"hr_negative_prompt": "[" * 200}, "200 brackets open at once"),
+        ({"hr_scale": 1.5, "hr_prompt": "<lora:x:1>"}, "asks for the LoRA 'x'"),
+        ({"hr_scale": 1.5, "hr_negative_prompt": "[" * 200}, "200 brackets open at once"),
+        ({"clip_skip": 12}, "clip_skip is 12, but the text encoder has 2 layers"),
         ({"prompt_style": "comfyui", "emphasis": "Ignore"}, "the comfyui style has none"),
         ({"scheduler": "align_your_steps"}, "align_your_steps is made for"),
         ({"hr_scale": 1.5, "hr_scheduler": "align_your_steps"}, "align_your_steps is made for"),
@@ -47,6 +50,11 @@ def studio(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def test_recipes_that_no_model_can_follow(fields: dict[str, Any], message: str, studio: Studio) -> None:
     with pytest.raises(CalotypeError, match=message):
         studio.check(Recipe(**fields))
+
+
+def test_the_pipeline_itself_refuses_what_it_could_only_drop(studio: Studio) -> None:
+    with pytest.raises(CalotypeError, match="asks for the LoRA 'x'"):
+        next(states(studio, Recipe(prompt="<lora:x:1>")))
 
 
 @pytest.mark.parametrize(("channels", "message"), [(8, "edits pictures"), (5, "draws from depth maps")])

@@ -17,7 +17,8 @@ from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
 from calotype.imaging.reading import inline
-from calotype.pipeline.passes import levels, passes, settle
+from calotype.pipeline.passes import levels, passes, planned, settle
+from calotype.pipeline.scene import Scene
 from calotype.recipe import Recipe
 
 PICTURE = inline(Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)))
@@ -36,7 +37,7 @@ def sd15(studio: Studio) -> Studio:
 
 
 def _second(studio: Studio, recipe: Recipe) -> torch.Tensor:
-    return levels(studio, passes(settle(studio, recipe))[1], again=True)
+    return levels(studio, passes(settle(studio, recipe))[1])
 
 
 def test_a_second_pass_takes_all_its_steps_from_a1111s_level(sd15: Studio) -> None:
@@ -72,7 +73,7 @@ def test_no_strength_is_too_low_for_any_scheduler(sd15: Studio) -> None:
     for scheduler, sampler, (steps, strength) in asked:
         recipe = HIRES.but(scheduler=scheduler, sampler=sampler, hr_steps=steps, hr_denoising_strength=strength)
         part = passes(settle(sd15, recipe))[1]
-        SAMPLERS[part.sampler].plan(levels(sd15, part, again=True), sd15.schedule)
+        SAMPLERS[part.sampler].plan(levels(sd15, part), sd15.schedule)
 
 
 def test_diffusers_convention_takes_the_share_of_the_steps(studio: Studio) -> None:
@@ -100,6 +101,13 @@ def test_its_own_scale_takes_the_place_of_the_points(studio: Studio) -> None:
         assert first.cfg_points == recipe.cfg_points
 
 
+def test_what_the_first_pass_erased_is_not_shown_again(studio: Studio) -> None:
+    mask = inline(Image.new("L", (64, 64), 255))
+    recipe = HIRES.but(init_image=PICTURE, mask=mask, mask_blur=0, inpainting_fill="latent nothing")
+    canvas = Scene(studio, passes(settle(studio, recipe))[1]).canvas
+    assert canvas is not None and canvas.image.getextrema() == ((128, 128),) * 3
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -115,3 +123,25 @@ def test_too_few_steps_for_an_adaptive_sampler_are_told_with_the_strength_before
     with pytest.raises(CalotypeError, match="more steps, or a higher denoising strength") as error:
         next(studio.states(Recipe(**{"prompt": "a", "seed": 1, "steps": 4, "sampler": "DPM adaptive", **asked})))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {}, {"hr_scale": 1}, {"hr_steps": 2}, {"hr_denoising_strength": 0}, {"hr_scale": 1, "denoising_strength": 0},
+        {"denoising_strength": 0.3}, {"hr_denoising_strength": 0.3, "strength_convention": "diffusers"},
+        {"denoising_strength": 0.3, "strength_convention": "diffusers", "hr_scale": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_as_many_states_as_planned(studio: Studio, asked: dict[str, object]) -> None:
+    recipe = HIRES.but(**asked, init_image=PICTURE if "denoising_strength" in asked else None)
+    assert planned(studio, recipe) == len(list(studio.states(recipe)))
+
+
+def test_a_picture_of_any_size_can_be_painted_at_the_size_that_is_asked_for(studio: Studio) -> None:
+    large = inline(Image.new("RGB", (5000, 16)))
+    settled = settle(studio, Recipe(prompt="a", init_image=large, width=64, height=72))
+    assert (settled.width, settled.height) == (64, 72)
+    with pytest.raises(CalotypeError, match="5000x16 is too large to work on: give width and height"):
+        settle(studio, Recipe(prompt="a", init_image=large, width=64))

@@ -121,9 +121,9 @@ def test_comfyui_weighs_vectors_and_moves_or_cuts_them(tokenizer: Tokenizer) -> 
 
 @pytest.mark.parametrize("field", ["prompt", "hr_prompt", "negative_prompt", "hr_negative_prompt"])
 def test_no_picture_is_begun_with_an_embedding_that_is_not_there(field: str, tiny_folder: Path) -> None:
-    recipe = Recipe(prompt_style="comfyui", **{field: "a embedding:red cat"})
+    recipe = Recipe(prompt_style="comfyui", hr_scale=1.5, **{field: "a embedding:red cat"})
     with pytest.raises(CalotypeError, match="asks for the embedding 'red'"):
-        load(tiny_folder).states(recipe)
+        load(tiny_folder).check(recipe)
 
 
 def test_those_of_a_comfyui_graph_are_named_and_left_out() -> None:

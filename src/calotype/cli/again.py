@@ -27,6 +27,7 @@ def again(
     Example: calotype again out/00000-7.png -o again.png
     """
     from calotype.imaging.provenance import read_provenance
+    from calotype.pipeline import planned
 
     found = read_provenance(png)
     (path,) = output.paths(out, [found.recipe])
@@ -34,7 +35,7 @@ def again(
     found = found.fitted(_left_out(studio))
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)
-    with runs.shown(found.recipe.steps) as watched:
+    with runs.shown(planned(studio, found.recipe)) as watched:
         studio.develop(found.recipe, watched(studio.states(found.recipe))).save(path)
     typer.echo(path)
 

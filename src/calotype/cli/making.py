@@ -40,9 +40,11 @@ def loaded(ask: Ask) -> "Studio":
 
 def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:
     """A picture of each recipe at its path."""
+    from calotype.pipeline import planned
+
     for hint in hints(studio, recipes):
         typer.echo(f"hint: {hint}.", err=True)
-    with runs.shown(sum(_steps(recipe) for recipe in recipes)) as watched:
+    with runs.shown(sum(planned(studio, recipe) for recipe in recipes)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
             states = runs.kept(studio, recipe, watched(studio.states(recipe)), path, ask.save_state_every)
@@ -56,13 +58,6 @@ def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[P
 def tell(ask: Ask, path: Path, **more: Any) -> None:
     """Print where a picture is; for programs ``more`` of it, as a line of JSON."""
     typer.echo(json.dumps({"path": str(path), **more}, ensure_ascii=False) if ask.json else path)
-
-
-def _steps(recipe: Recipe) -> int:
-    """About how many steps it takes."""
-    strength = recipe.hr_denoising_strength if recipe.hr_scale > 1 else 0
-    share = strength if recipe.strength_convention == "diffusers" else strength > 0
-    return round(recipe.steps * (recipe.denoising_strength or 1) + (recipe.hr_steps or recipe.steps) * share)
 
 
 def _previewed(studio: "Studio", states: Iterable["RunState"], path: Path, ask: Ask) -> Iterator["RunState"]:

@@ -24,7 +24,7 @@ def resume(
 
     Example: calotype resume out/00000-7.run.safetensors
     """
-    from calotype.pipeline import read_run
+    from calotype.pipeline import planned, read_run
 
     run = read_run(file)
     recipe = run.record.recipe
@@ -35,7 +35,7 @@ def resume(
     for line in run.check(studio.with_refiner(recipe)):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))
-    with runs.shown(recipe.steps - run.state.index) as watched:
+    with runs.shown(planned(studio, recipe) - len(run.state.digests)) as watched:
         rest = runs.kept(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
         studio.develop(recipe, chain([run.state], rest)).save(path)
     typer.echo(path)

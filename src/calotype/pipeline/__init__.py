@@ -5,12 +5,12 @@ do not know each other; `run` puts them together and asks the driver.
 """
 
 from calotype.pipeline.check import check
-from calotype.pipeline.passes import passes, settle
+from calotype.pipeline.passes import passes, planned, settle
 from calotype.pipeline.preview import decoded, preview
 from calotype.pipeline.run import RunState, develop, digest, record, states
 from calotype.pipeline.saved import SavedRun, read_run, save_run
 
 __all__ = [
-    "RunState", "SavedRun", "check", "decoded", "develop", "digest", "passes", "preview", "read_run", "record",
-    "save_run", "settle", "states",
+    "RunState", "SavedRun", "check", "decoded", "develop", "digest", "passes", "planned", "preview", "read_run",
+    "record", "save_run", "settle", "states",
 ]  # fmt: skip

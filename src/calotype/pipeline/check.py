@@ -2,16 +2,18 @@
 
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.model import Model
+from calotype.pipeline import words
 from calotype.pipeline.passes import levels, passes
 from calotype.pipeline.scene import Scene
 from calotype.recipe import Recipe
 
 
 def check(model: Model, recipe: Recipe) -> None:
-    """Raise CalotypeError for a settled recipe that ``model`` cannot follow: its pictures, schedulers, samplers."""
-    for number, part in enumerate(passes(recipe)):
+    """Raise CalotypeError for a settled recipe that ``model`` cannot follow: words, pictures, schedulers, samplers."""
+    for part in passes(recipe):
         for each in filter(None, (model, model.refiner)):
+            words.check(each, part)
             Scene(each, part).check()
-        sigmas = levels(model, part, again=number > 0)
+        sigmas = levels(model, part)
         if len(sigmas) > 1:
             SAMPLERS[part.sampler].plan(sigmas, model.schedule, **part.sampler_options)

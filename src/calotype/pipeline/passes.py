@@ -1,4 +1,4 @@
-"""From a recipe to its passes, each a recipe of a single pass."""
+"""From a recipe to its passes, each a recipe of a single pass, and their noise levels."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +19,13 @@ _SWITCH = 0.8
 """A1111's default for when the refiner takes over."""
 
 
+class Pass(Recipe):
+    """A recipe of a single pass."""
+
+    passed: int = 0
+    """Steps of the passes before."""
+
+
 def settle(model: Model, recipe: Recipe) -> Recipe:
     """The recipe with all that it left to the model, and to the picture it begins with, filled in.
 
@@ -36,7 +43,8 @@ def settle(model: Model, recipe: Recipe) -> Recipe:
     if recipe.init_image is not None:
         if strength is None:
             strength = 1.0 if model.edits else _STRENGTH
-        if not (recipe.mask and recipe.inpaint_area == "only masked"):
+        only_masked = recipe.mask and recipe.inpaint_area == "only masked"
+        if not only_masked and not (recipe.width and recipe.height):
             width, height = natural_size(recipe, read_picture(recipe.init_image))
     elif strength is not None:
         raise CalotypeError(
@@ -53,16 +61,17 @@ def settle(model: Model, recipe: Recipe) -> Recipe:
     )  # fmt: skip
 
 
-def passes(recipe: Recipe) -> list[Recipe]:
+def passes(recipe: Recipe) -> list[Pass]:
     """The passes of a settled recipe. The second one of a hires fix begins with what the first one ended with."""
-    first = recipe.but(hr_scale=1)
+    first = Pass(**{**dict(recipe), "hr_scale": 1})
     if recipe.hr_scale == 1:
         return [first]
     assert recipe.width is not None and recipe.height is not None
     width, height = (int(side * recipe.hr_scale) // 8 * 8 for side in (recipe.width, recipe.height))
     second = first.but(
-        width=width, height=height, steps=recipe.hr_steps or recipe.steps, sampler=recipe.hr_sampler,
-        scheduler=recipe.hr_scheduler, denoising_strength=recipe.hr_denoising_strength, inpainting_fill="original",
+        passed=first.steps, width=width, height=height, steps=recipe.hr_steps or recipe.steps,
+        sampler=recipe.hr_sampler, scheduler=recipe.hr_scheduler, denoising_strength=recipe.hr_denoising_strength,
+        inpainting_fill="original",
         prompt=recipe.prompt if recipe.hr_prompt is None else recipe.hr_prompt,
         negative_prompt=recipe.negative_prompt if recipe.hr_negative_prompt is None else recipe.hr_negative_prompt,
         cfg_scale=recipe.cfg_scale if recipe.hr_cfg_scale is None else recipe.hr_cfg_scale,
@@ -71,12 +80,12 @@ def passes(recipe: Recipe) -> list[Recipe]:
     return [first, second]
 
 
-def levels(model: Model, part: Recipe, again: bool) -> Float[Tensor, "levels"]:
+def levels(model: Model, part: Pass) -> Float[Tensor, "levels"]:
     """A pass's noise levels: the last ones of a ladder where it changes a picture, and only the end at strength 0.
 
-    A picture that is given takes as many steps of the recipe's ladder as its strength says. A pass that goes over a
-    picture ``again`` takes all its steps, as A1111's does, the last ones of a ladder longer by so much; where the
-    schedule has fewer levels below the strength than that, it takes each of them.
+    A picture that is given takes as many steps of the recipe's ladder as its strength says. A second pass takes all its
+    steps, as A1111's does, the last ones of a ladder longer by so much; where the schedule has fewer levels below the
+    strength than that, it takes each of them.
     """
     sampler, strength = SAMPLERS[part.sampler], part.denoising_strength
     total = run = part.steps
@@ -84,10 +93,15 @@ def levels(model: Model, part: Recipe, again: bool) -> Float[Tensor, "levels"]:
         run = int(strength * total)
     elif strength is not None:
         share = min(strength, 0.999)
-        if again and share:
+        if part.passed and share:
             total = int(min(total / share, most_steps(sampler, model.schedule)))
         run = min(part.steps, int(share * total) + 1) if share else 0
     return ladder(sampler, model.schedule, total, part.scheduler)[total - run :]
+
+
+def planned(model: Model, recipe: Recipe) -> int:
+    """How many states a run has, with a sampler that keeps to the ladder's steps."""
+    return sum(max(len(levels(model, part)) - 1, 1) for part in passes(settle(model, recipe)))
 
 
 def _named(model: Model, sampler: str, scheduler: str) -> tuple[str, str]:

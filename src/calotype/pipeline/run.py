@@ -23,10 +23,13 @@ from calotype.imaging.reading import fingerprint, read_mask, read_picture
 from calotype.model import Model
 from calotype.pipeline.check import check
 from calotype.pipeline.guides import guide_at
-from calotype.pipeline.passes import levels, passes, settle
+from calotype.pipeline.passes import Pass, levels, passes, settle
 from calotype.pipeline.scene import Scene
 from calotype.pipeline.words import asked_at
 from calotype.recipe import Recipe, Record
+
+_NO_MEMORY = ("tried to allocate", "out of memory")
+"""What torch says where there is too little of it: on a CPU, and on a GPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +66,19 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     """
     recipe = settle(model, recipe)
     check(model, recipe)
-    parts = passes(recipe)
+    scenes = [Scene(model, part) for part in passes(recipe)]
     begun = state.passage if state else 0
-    with _memory_errors_told(recipe):
-        for number, part in enumerate(parts[begun:], begun):
-            scene, sigmas = Scene(model, part), levels(model, part, again=number > 0)
+    for number, scene in enumerate(scenes[begun:], begun):
+        with _memory_errors_told(scene.part):
+            sigmas = levels(model, scene.part)
             if state and state.passage == number:
                 if len(sigmas) == 1:
                     continue
                 start: SamplerState | None = state.state
             else:
-                x = _first(scene, float(sigmas[0]), _latent(Scene(model, parts[number - 1]), state) if state else None)
+                x = _first(scene, float(sigmas[0]), _latent(scenes[number - 1], state) if state else None)
                 start = None if x is None else SamplerState(x, x)
-            for current in _sampled(scene, sigmas, start, sum(before.steps for before in parts[:number])):
+            for current in _sampled(scene, sigmas, start):
                 digests = state.digests if state else ()
                 state = RunState(number, current, (*digests, digest(current.x)))
                 yield state
@@ -91,10 +94,10 @@ def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
     scene = Scene(model, passes(recipe)[last.passage])
-    latent = _latent(scene, last)
-    if not latent.isfinite().all():
-        raise CalotypeError("the picture's numbers grew past all bounds: lower the prompt's weights, or cfg_scale.")
-    with _memory_errors_told(recipe):
+    with _memory_errors_told(scene.part):
+        latent = _latent(scene, last)
+        if not latent.isfinite().all():
+            raise CalotypeError("the picture's numbers grew past all bounds: lower the prompt's weights, or cfg_scale.")
         image = to_image(scene.decode(latent))
     image = scene.canvas.finish(image) if scene.canvas else image
     return Picture.of(image, record(model, recipe, last).but(pixels=fingerprint(image)))
@@ -105,33 +108,31 @@ def digest(x: Tensor) -> str:
     return hashlib.sha256(x.to("cpu", torch.float32).contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
-def _sampled(
-    scene: Scene, sigmas: Float[Tensor, "levels"], start: SamplerState | None, passed: int
-) -> Iterable[SamplerState]:
+def _sampled(scene: Scene, sigmas: Float[Tensor, "levels"], start: SamplerState | None) -> Iterable[SamplerState]:
     if start and len(sigmas) == 1:
         return [start]
     sampler = SAMPLERS[scene.part.sampler]
     part, model = scene.part, scene.model
-    denoiser_at = _experts_at(scene, passed)
+    denoiser_at = _experts_at(scene)
     return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **part.sampler_options)
 
 
-def _experts_at(scene: Scene, passed: int) -> DenoiserAt:
+def _experts_at(scene: Scene) -> DenoiserAt:
     """The model's denoiser, and from a noise level on the refiner's, where the recipe asks for one."""
-    alone, part = _denoiser_at(scene, passed), scene.part
+    alone, part = _denoiser_at(scene), scene.part
     if part.refiner_checkpoint is None:
         return alone
     refiner, schedule = scene.model.refiner, scene.model.schedule
     assert refiner is not None and part.refiner_switch_at is not None, "the recipe is settled, its refiner is loaded"
     below = round(len(schedule.sigmas) * (1 - part.refiner_switch_at))
-    refined = _denoiser_at(replace(scene, model=refiner), passed)
+    refined = _denoiser_at(replace(scene, model=refiner))
     return handing_over(alone, refined, lambda sigma: round(float(schedule.t(sigma))) < below)
 
 
-def _denoiser_at(scene: Scene, passed: int) -> DenoiserAt:
+def _denoiser_at(scene: Scene) -> DenoiserAt:
     """Words, guides and scene, each bound to the moment, around one prediction."""
     model, part = scene.model, scene.part
-    asked, guide = asked_at(model, part, passed), guide_at(part, model.parameterization, always=model.edits)
+    asked, guide = asked_at(model, part), guide_at(part, model.parameterization, always=model.edits)
     predict = scene.predict()
 
     def denoiser_at(moment: Moment) -> Denoiser:
@@ -148,8 +149,7 @@ def _first(scene: Scene, sigma: float, previous: Tensor | None) -> Tensor | None
 
 
 def _latent(scene: Scene, state: RunState) -> Tensor:
-    sigmas = levels(scene.model, scene.part, again=state.passage > 0)
-    return scene.kept(driver.latent(state.x, float(sigmas[-1])))
+    return scene.kept(driver.latent(state.x, float(levels(scene.model, scene.part)[-1])))
 
 
 def record(model: Model, recipe: Recipe, state: RunState) -> Record:
@@ -176,12 +176,12 @@ def record(model: Model, recipe: Recipe, state: RunState) -> Record:
 
 
 @contextmanager
-def _memory_errors_told(recipe: Recipe) -> Iterator[None]:
+def _memory_errors_told(part: Pass) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # torch has a type of its own for GPUs only
-        if "memory" not in str(error) and not isinstance(error, MemoryError):
+        if not isinstance(error, MemoryError) and not any(said in str(error) for said in _NO_MEMORY):
             raise
         raise CalotypeError(
-            f"there is not enough memory for a picture of {recipe.width}x{recipe.height}: choose a smaller size."
+            f"there is not enough memory for a picture of {part.width}x{part.height}: choose a smaller size."
         ) from error

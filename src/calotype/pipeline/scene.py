@@ -20,7 +20,7 @@ from calotype.imaging.pixels import to_image, to_pixels
 from calotype.imaging.reading import read_mask, read_picture
 from calotype.imaging.upscaling import enlarged
 from calotype.model import Model
-from calotype.recipe import Recipe
+from calotype.pipeline.passes import Pass
 from calotype.text.conditions import Conditions
 
 
@@ -29,7 +29,7 @@ class Scene:
     """One pass's place: size, noise, and the picture it changes, if any."""
 
     model: Model
-    part: Recipe
+    part: Pass
 
     @property
     def size(self) -> tuple[int, int]:

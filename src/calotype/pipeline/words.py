@@ -3,24 +3,49 @@
 from collections.abc import Callable
 
 from calotype.diffusion.driver import Moment
+from calotype.errors import CalotypeError
 from calotype.model import Model
-from calotype.recipe import Recipe
-from calotype.text.conditions import Conditions
-from calotype.text.language import language
+from calotype.pipeline.passes import Pass
+from calotype.text.conditions import Conditions, skipped
+from calotype.text.language import Language, language
+from calotype.text.prompt import Prompt
 
 Asked = tuple[list[tuple[Conditions, float]], Conditions]
 """The positive conditions with their weights, and the negative one."""
 
 
-def asked_at(model: Model, part: Recipe, passed: int) -> Callable[[Moment], Asked]:
-    """The conditions of a pass at each moment, all of one length. ``passed``: the steps of the passes before.
+def spoken(part: Pass) -> tuple[Language, Prompt, Prompt]:
+    """The language of a pass, and what it reads in the prompt and in the negative prompt. Raises CalotypeError."""
+    words = language(part.prompt_style, part.emphasis)
+    passed = part.passed or None
+    return (
+        words,
+        words.prompt(part.prompt, part.steps, passed),
+        words.negative(part.negative_prompt, part.steps, passed),
+    )
+
+
+def check(model: Model, part: Pass) -> None:
+    """Raise CalotypeError for prompts that cannot be read or followed, and where no layer is left to skip."""
+    words, *prompts = spoken(part)
+    for prompt in prompts:
+        for attachment in prompt.attachments:
+            raise CalotypeError(
+                f"the prompt asks for the LoRA {attachment.name!r}: none can be attached yet; leave it out."
+            )
+        for text in prompt.texts():
+            words.read(text, model.tokenizers[0])
+    for encoder in model.text_encoders:
+        skipped(encoder, part.clip_skip)
+
+
+def asked_at(model: Model, part: Pass) -> Callable[[Moment], Asked]:
+    """The conditions of a pass at each moment, all of one length.
 
     Steps are counted from the first one that is run, as A1111 counts them, in a pass that begins with a picture, too.
     To SDXL and its refiner A1111 gives zeros for an empty negative prompt; ComfyUI encodes it.
     """
-    words = language(part.prompt_style, part.emphasis)
-    prompt = words.prompt(part.prompt, part.steps, passed or None)
-    negative = words.negative(part.negative_prompt, part.steps, passed or None)
+    words, prompt, negative = spoken(part)
     texts = list(dict.fromkeys([*prompt.texts(), *negative.texts()]))
     known = dict(zip(texts, model.conditions(texts, part.clip_skip, words), strict=True))
     sdxl = model.config.unet.added_dim is not None

@@ -53,14 +53,20 @@ def encode_prompts(
     ]
 
 
-def _encode(
-    prompts: Sequence[str], tokenizer: Tokenizer, encoder: TextEncoder, clip_skip: int, language: Language
-) -> list[Conditions]:
+def skipped(encoder: TextEncoder, clip_skip: int) -> int:
+    """How many of its last layers are left out. Raises CalotypeError for more than there are."""
     skip = encoder.config.skip + clip_skip - 1
     if skip > encoder.config.num_layers:
         raise CalotypeError(
             f"clip_skip is {clip_skip}, but the text encoder has {encoder.config.num_layers} layers: choose less."
         )
+    return skip
+
+
+def _encode(
+    prompts: Sequence[str], tokenizer: Tokenizer, encoder: TextEncoder, clip_skip: int, language: Language
+) -> list[Conditions]:
+    skip = skipped(encoder, clip_skip)
     read = [language.read(prompt, tokenizer) for prompt in prompts]
     longest = max(len(chunks) for chunks in read)
 
