@@ -36,6 +36,11 @@ def _borders(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value or (0, 0, 0, 0)
 
 
+def _answers(value: Any) -> bool:
+    """Whether there is a yes or no in it, which pydantic would take for a number."""
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_answers, value)))
+
+
 def _unlimited(value: float | None) -> float | None:
     return value or None
 
@@ -186,7 +191,7 @@ class Recipe(_Value):
     )
     mask: str | None = Field(None, description="a picture that is white where to paint")
     mask_invert: bool = Field(False, description="paint where the mask is black")
-    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256: how far the mask fades, in pixels")
+    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256: pixels over which the mask fades")
     mask_round: bool = Field(True, description="whether the latent's mask is black and white only")
     inpainting_fill: Literal["fill", "original", "latent noise", "latent nothing"] = Field(
         "original", description="what the mask covers at first: fill, original, latent noise or latent nothing"
@@ -196,7 +201,7 @@ class Recipe(_Value):
     )
     masked_padding: int = Field(32, ge=0, le=1024, description="pixels around the mask that only masked shows")
     keep_unmasked: bool = Field(
-        True, description="whether what the faded mask leaves out stays to the byte, if the picture needs no resizing"
+        True, description="whether what the mask leaves out stays to the byte, if the picture needs no resizing"
     )
     outpaint: Annotated[tuple[Border, Border, Border, Border], BeforeValidator(_borders)] = Field(
         (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
@@ -291,13 +296,13 @@ class Recipe(_Value):
     @model_validator(mode="before")
     @classmethod
     def _of_their_kind(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        """No text that cannot be written, and no yes or no where a number is wanted, which pydantic would take."""
+        """No text that cannot be written, and no yes or no where a number is wanted."""
         for name, value in fields.items():
             for text in (name, value):
                 if isinstance(text, str) and _UNWRITABLE.search(text):
                     raise ValueError(f"{text!r} is no text that can be written: leave out what is escaped in it.")
             field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+            if field is not None and field.annotation is not bool and _answers(value):
                 raise ValueError(f"{name} is {value}, but must be {field.description}.")
         return fields
 

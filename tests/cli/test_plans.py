@@ -21,6 +21,11 @@ def _prompts(folder: Path) -> list[str]:
     return [read_record(path).recipe.prompt for path in sorted(folder.glob("0*.png"))]
 
 
+def _pixels(path: Path) -> bytes:
+    with Image.open(path) as image:
+        return image.tobytes()
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -185,6 +190,26 @@ def test_a_grid(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert {recipe.seed for recipe in recipes} == {3}
     assert (tmp_path / "grid.png").exists()
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_a_grid_varies_what_becomes_of_a_mask(tiny_folder: Path, tmp_path: Path) -> None:
+    picture, mask, out = tmp_path / "a.png", tmp_path / "mask.png", tmp_path / "out"
+    Image.new("RGB", (64, 64), "red").save(picture)
+    Image.new("L", (64, 64)).save(mask)
+    with Image.open(mask) as image:
+        image.paste(255, (16, 16, 48, 48))
+        image.save(mask)
+    painted = ("--init-image", picture, "--mask", mask, "--denoising-strength", 1, "--seed", 7)
+    assert _run(tiny_folder, "grid", "a", "--x", "mask_blur: 0, 8", *painted, "-o", out) == 0
+    made = sorted(out.glob("0*.png"))
+    recipes = [read_record(path).recipe for path in made]
+    assert [(recipe.mask_blur, recipe.mask, recipe.init_image) for recipe in recipes] == [
+        (blur, str(mask), str(picture)) for blur in (0, 8)
+    ]
+    assert _pixels(made[0]) != _pixels(made[1])
+    blurred = ("--mask", mask, "--mask-blur", 8, *painted[4:])
+    assert _run(tiny_folder, "inpaint", picture, "a", *blurred, "-o", tmp_path / "b.png") == 0
+    assert made[1].read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_the_last_line_of_a_grid_for_programs_is_json_too(

@@ -31,6 +31,7 @@ GROUPS = {
         "target_width", "target_height", "negative_original_width", "negative_original_height",
         "negative_target_width", "negative_target_height", "aesthetic_score", "negative_aesthetic_score",
     ),
+    "Pictures": ("init_image", "mask"),
     "The picture to begin with": (
         "denoising_strength", "strength_convention", "resize_mode", "image_cfg_scale",
     ),
@@ -43,7 +44,8 @@ GROUPS = {
         "hr_negative_prompt", "hr_cfg_scale", "tile_size", "tile_overlap", "vae_tiling",
     ),
 }  # fmt: skip
-"""Fields of `Recipe` by the heading that they stand under in a command's help."""
+"""Fields of `Recipe` by the heading that they stand under in a command's help. Where pictures are arguments, the group
+of them is left out."""
 _SHORT = {"refiner_checkpoint": "refiner"}
 """What the option of a field is called where it is not the field's name."""
 

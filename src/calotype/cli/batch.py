@@ -16,7 +16,7 @@ from calotype.errors import CalotypeError
 from calotype.recipe import PROMPTS, Recipe
 
 
-@asking(*(group for group in GROUPS if group != "The mask"))
+@asking(*GROUPS)
 def batch(
     file: Annotated[Path, typer.Argument(help="Prompts: a line each, or .csv or .jsonl with a recipe's fields.")],
     ask: Ask,

@@ -13,7 +13,7 @@ from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
 
 
-@asking(*(group for group in GROUPS if group != "The mask"))
+@asking(*GROUPS)
 def grid(
     prompt: Annotated[str, typer.Argument(help="What the pictures show.")],
     x: Annotated[str, typer.Option(help="A field and its values from left to right: cfg_scale: 2, 4, 8")],
