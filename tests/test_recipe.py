@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -62,6 +63,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"s_churn": 5, "s_tmin": 3, "s_tmax": 1}, "s_churn cannot stir from 3.0 up to 1.0"),
     ({"refiner_switch_at": 0.5}, "refiner_switch_at says when another model takes over: name it"),
     ({"width": 1024, "hr_scale": 8}, "hr_scale 8 would make more than 4096 pixels"),
+    ({"height": 1024, "hr_scale": 8}, "hr_scale 8 would make more than 4096 pixels"),
+    ({"tile_size": 64, "tile_overlap": 64}, "tiles of 64 pixels cannot share 64: choose less overlap"),
     ({"step": 3}, "unknown field 'step': did you mean steps"),
     ({"qwerty": 3}, "unknown field 'qwerty': leave it out."),
     ({"outpaint": "1,2,3"}, "outpaint.3 is missing: outpaint must be pixels to add at the left"),
@@ -69,6 +72,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"self": 1}, "unknown field 'self': leave it out."),
     ({"seed": True}, "seed is True, but must be a whole number"),
     ({"steps": True}, "steps is True, but must be a whole number from 1 to 1000"),
+    ({"cfg_points": [[0, 7], [True, 2]]}, "cfg_points is [[0, 7], [True, 2]], but must be scales at shares"),
+    ({"outpaint": (0, 64, False, 0)}, "outpaint is (0, 64, False, 0), but must be pixels to add"),
     ({"cfg_points": [[0, 7], [True, 2]]}, "cfg_points is [[0, 7], [True, 2]], but must be scales at shares"),
     ({"outpaint": (0, 64, False, 0)}, "outpaint is (0, 64, False, 0), but must be pixels to add"),
     ({"s_tmax": False}, "s_tmax is False, but must be a number above 0"),
@@ -85,6 +90,22 @@ def test_a_mistake_is_told_in_one_line(fields: dict[str, Any], message: str) -> 
         Recipe(**fields)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def just_outside() -> Iterator[tuple[str, float]]:
+    """Each field that has bounds, with values beyond them; 8 + 9 is no multiple of 8, and a seed of -1 is drawn."""
+    for name, field in Recipe.model_json_schema()["properties"].items():
+        bounds = field.get("anyOf", [field])[0]
+        step = bounds.get("multipleOf", 1) if bounds.get("type") == "integer" else 1e-6
+        beyond = {"minimum": -step, "exclusiveMinimum": 0, "maximum": step, "ge": -2, "le": 1, "multipleOf": 9}
+        yield from ((name, bounds[key] + more) for key, more in beyond.items() if key in bounds)
+
+
+@pytest.mark.parametrize(("name", "value"), list(just_outside()))
+def test_what_lies_beyond_a_field_s_bounds_is_laid_to_that_field(name: str, value: float) -> None:
+    with pytest.raises(CalotypeError) as error:
+        Recipe(**{name: value})
+    assert str(error.value).startswith(f"{name} is {value}, but must be ")
 
 
 def test_blanks_around_a_number_do_not_count() -> None:

@@ -191,7 +191,7 @@ class Recipe(_Value):
     )
     mask: str | None = Field(None, description="a picture that is white where to paint")
     mask_invert: bool = Field(False, description="paint where the mask is black")
-    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256: pixels over which the mask fades")
+    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256: how far the mask fades, in pixels")
     mask_round: bool = Field(True, description="whether the latent's mask is black and white only")
     inpainting_fill: Literal["fill", "original", "latent noise", "latent nothing"] = Field(
         "original", description="what the mask covers at first: fill, original, latent noise or latent nothing"
@@ -201,7 +201,7 @@ class Recipe(_Value):
     )
     masked_padding: int = Field(32, ge=0, le=1024, description="pixels around the mask that only masked shows")
     keep_unmasked: bool = Field(
-        True, description="whether what the mask leaves out stays to the byte, if the picture needs no resizing"
+        True, description="whether what the faded mask leaves out stays to the byte, if the picture needs no resizing"
     )
     outpaint: Annotated[tuple[Border, Border, Border, Border], BeforeValidator(_borders)] = Field(
         (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
