@@ -74,8 +74,6 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"steps": True}, "steps is True, but must be a whole number from 1 to 1000"),
     ({"cfg_points": [[0, 7], [True, 2]]}, "cfg_points is [[0, 7], [True, 2]], but must be scales at shares"),
     ({"outpaint": (0, 64, False, 0)}, "outpaint is (0, 64, False, 0), but must be pixels to add"),
-    ({"cfg_points": [[0, 7], [True, 2]]}, "cfg_points is [[0, 7], [True, 2]], but must be scales at shares"),
-    ({"outpaint": (0, 64, False, 0)}, "outpaint is (0, 64, False, 0), but must be pixels to add"),
     ({"s_tmax": False}, "s_tmax is False, but must be a number above 0"),
     ({"s_tmax": -1}, "s_tmax is -1, but must be a number above 0"),
     ({"prompt": "a \udcff cat"}, r"'a \udcff cat' is no text that can be written"),
