@@ -37,6 +37,13 @@ def test_an_old_name_for_both_sets_the_scheduler_unless_one_is_asked_for() -> No
     assert Recipe(sampler="DPM++ 2M Karras", scheduler="Exponential").scheduler == "exponential"
 
 
+@pytest.mark.parametrize("name", ["Automatic", "AUTOMATIC", " automatic "])
+def test_automatic_is_known_in_any_spelling(name: str) -> None:
+    recipe = Recipe(sampler=name, scheduler=name, hr_sampler=name, hr_scheduler=name)
+    assert (recipe.sampler, recipe.scheduler, recipe.hr_sampler, recipe.hr_scheduler) == ("automatic",) * 4
+    assert Recipe(sampler="DPM++ 2M Karras", scheduler=name).scheduler == "karras"
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"steps": 0}, "steps is 0, but must be a whole number from 1 to 1000"),
     ({"steps": 1001}, "steps is 1001"),
@@ -65,6 +72,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"width": 1024, "hr_scale": 8}, "hr_scale 8 would make more than 4096 pixels"),
     ({"height": 1024, "hr_scale": 8}, "hr_scale 8 would make more than 4096 pixels"),
     ({"tile_size": 64, "tile_overlap": 64}, "tiles of 64 pixels cannot share 64: choose less overlap"),
+    ({"seed_resize_from_w": 64}, "give both seed_resize_from_w and seed_resize_from_h"),
+    ({"seed_resize_from_h": 64}, "give both seed_resize_from_w and seed_resize_from_h"),
+    ({"hr_upscaler": "magic"}, "hr_upscaler is 'magic', but must be how the second pass's start is enlarged: Latent,"),
     ({"step": 3}, "unknown field 'step': did you mean steps"),
     ({"qwerty": 3}, "unknown field 'qwerty': leave it out."),
     ({"outpaint": "1,2,3"}, "outpaint.3 is missing: outpaint must be pixels to add at the left"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from calotype.diffusion.names import AUTOMATIC
+from calotype.diffusion.names import AUTOMATIC, spelling
 from calotype.errors import CalotypeError
 
 MAX_SEED = 2**64 - 1
@@ -65,6 +65,7 @@ def _rng(name: Any) -> Any:
 
 def _named(fields: dict[str, Any], sampler: str, scheduler: str) -> dict[str, str]:
     named = {key: fields[key] for key in (sampler, scheduler) if isinstance(fields.get(key), str)}
+    named = {key: AUTOMATIC if spelling(name) == AUTOMATIC else name for key, name in named.items()}
     if named.get(sampler, AUTOMATIC) != AUTOMATIC:
         from calotype.diffusion.samplers import find_sampler  # torch comes with it: not before a name needs it
 
@@ -235,9 +236,14 @@ class Recipe(_Value):
 
     # A second pass at a larger size.
     hr_scale: float = Field(1.0, ge=1, le=8, description="a number from 1, which is no second pass, to 8")
-    hr_upscaler: str = Field(
-        "Latent", description="Latent, Lanczos or Nearest: how the second pass's start is enlarged"
-    )
+    hr_upscaler: Literal[
+        "Latent", "Latent (antialiased)", "Latent (bicubic)", "Latent (bicubic antialiased)", "Latent (nearest)",
+        "Latent (nearest-exact)", "Lanczos", "Nearest",
+    ] = Field(
+        "Latent",
+        description="how the second pass's start is enlarged: Latent, Latent (antialiased), Latent (bicubic), Latent "
+        "(bicubic antialiased), Latent (nearest), Latent (nearest-exact), Lanczos or Nearest",
+    )  # fmt: skip
     hr_steps: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000; without it, steps")
     hr_denoising_strength: Share = Field(0.7, description="a number from 0, which only enlarges, to 1")
     hr_sampler: str | None = Field(None, description="a name that `calotype samplers` lists; without it, sampler")
@@ -263,6 +269,8 @@ class Recipe(_Value):
             raise ValueError(f"guidance cannot begin at {self.cfg_start} and end at {self.cfg_end}: lower cfg_start.")
         if self.s_tmax is not None and (self.s_tmin or 0) > self.s_tmax:
             raise ValueError(f"s_churn cannot stir from {self.s_tmin} up to {self.s_tmax}: lower s_tmin.")
+        if (self.seed_resize_from_w is None) != (self.seed_resize_from_h is None):
+            raise ValueError("the noise's size has two sides: give both seed_resize_from_w and seed_resize_from_h.")
         if self.refiner_switch_at is not None and self.refiner_checkpoint is None:
             raise ValueError("refiner_switch_at says when another model takes over: name it with refiner_checkpoint.")
         if max(self.width or 0, self.height or 0) * self.hr_scale > _LARGEST:

@@ -104,6 +104,10 @@ LINE = "p\nSteps: 9, Sampler: Euler a, Size: 64x64"
         ("Hires upscale: 2, Hires schedule type: Beta, Hires sampler: Use same sampler", "hr_scheduler", "beta"),
         ("Emphasis: No norm", "emphasis", "No norm"),
         ("Clip skip: 2", "clip_skip", 2),
+        ("Schedule type: Automatic", "scheduler", "automatic"),
+        ("Hires upscale: 2, Hires schedule type: Automatic", "hr_scheduler", "automatic"),
+        ("Denoising strength: 0, Hires upscale: 2", "hr_denoising_strength", 0),
+        ("Denoising strength: 0", "denoising_strength", None),
     ],
 )
 def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
@@ -117,6 +121,7 @@ def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
         "Face restoration: GFPGAN", "Sampler: Euler b", "Schedule type: Turbo", "Hires upscaler: R-ESRGAN 4x+",
         "Denoising strength: 0.5", "Hires resize: 128x65", "Lora hashes: \"a: 0123456789ab\"", "Clip skip: 99",
         "Sigma churn: 1", "Schedule type: KL Optimal", "RNG: other", "TI hashes: x", "Refiner: b",
+        "Seed resize from: 100x64", "Seed resize from: 64x8", "Seed resize from-1: 64",
     ],
 )  # fmt: skip
 def test_what_cannot_is_listed(more: str) -> None:
@@ -136,6 +141,14 @@ def test_networks_in_the_prompt_are_listed_and_taken_out() -> None:
     recipe, missed = recipe_of("a cat <lora:fur:0.8> here\nSteps: 9, Sampler: Euler, Size: 64x64")
     assert recipe.prompt == "a cat  here"
     assert missed == ["<lora:fur:0.8> in the prompt"]
+    recipe, missed = recipe_of(
+        "a\nNegative prompt: b <lora:fur:1>\n"
+        'Steps: 9, Sampler: Euler, Size: 64x64, Hires upscale: 2, Hires prompt: "c, <lora:x:1>", '
+        'Hires negative prompt: "d, <lora:x:1>"'
+    )
+    assert (recipe.prompt, recipe.hr_prompt) == ("a", "c, ")
+    assert (recipe.negative_prompt, recipe.hr_negative_prompt) == ("b <lora:fur:1>", "d, <lora:x:1>")
+    assert missed == ["<lora:x:1> in the hires prompt"]
 
 
 def test_old_second_passes() -> None:

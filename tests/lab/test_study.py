@@ -100,13 +100,25 @@ def test_the_command(tiny_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--steps", "4,x"), ("--steps", "0"), ("--seeds", ""), ("--samplers", "q")]
+    ("option", "value"),
+    [("--steps", "4,x"), ("--steps", "0"), ("--seeds", ""), ("--samplers", "q"), ("--scheduler", "q")],
 )
 def test_bad_input_is_one_line(option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.txt").write_text("a")
     assert cli.main(["study", "samplers", "--prompts", str(tmp_path / "p.txt"), option, value]) == 2
     assert cli.main(["study", "samplers", "--prompts", str(tmp_path / "none.txt")]) == 2
     assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_a_sampler_and_the_scheduler_of_all_are_asked_for_apart(
+    tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.txt").write_text("a")
+    command = ["study", "samplers", "--prompts", str(tmp_path / "p.txt"), "--model", str(tiny_folder), "-o"]
+    assert cli.main([*command, str(tmp_path / "a"), "--samplers", "DPM++ 2M,Euler Karras"]) == 2
+    assert "'Euler Karras' names a scheduler, too: give Euler and, with --scheduler, karras." in capsys.readouterr().err
+    small = ["--samplers", "Euler", "--steps", "1", "--seeds", "1", "--reference-steps", "2"]
+    assert cli.main([*command, str(tmp_path / "b"), *small, "--scheduler", "Automatic"]) == 0
 
 
 def test_the_unused_global_generator(studio: Studio, tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ def studio(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
         ({"prompt_style": "comfyui", "emphasis": "Ignore"}, "the comfyui style has none"),
         ({"scheduler": "align_your_steps"}, "align_your_steps is made for"),
         ({"hr_scale": 1.5, "hr_scheduler": "align_your_steps"}, "align_your_steps is made for"),
-        ({"hr_scale": 1.5, "hr_upscaler": "magic"}, "there is no upscaler 'magic'"),
         ({"sampler": "Euler", "eta": 1}, "sampler Euler has no option 'eta'"),
         ({"denoising_strength": 0.5}, "there is none: give init_image"),
         ({"init_image": "none.png"}, "there is no picture none.png"),

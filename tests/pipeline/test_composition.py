@@ -273,10 +273,5 @@ def test_an_empty_mask_is_told(studio: Studio) -> None:
         _picture(studio, mask=inline(Image.new("L", (64, 64))))
 
 
-def test_an_unknown_upscaler_is_told_before_the_first_pass_with_the_known_ones(studio: Studio) -> None:
-    with pytest.raises(CalotypeError, match="choose one of Latent"):
-        next(studio.states(RECIPE.but(hr_upscaler="ESRGAN")))
-
-
 def test_cancelling_in_the_second_pass(studio: Studio) -> None:
     assert len(list(islice(studio.states(RECIPE), 5))) == 5

@@ -45,7 +45,6 @@ def samplers(
     counts, seed_list = _numbers("steps", steps), _numbers("seeds", seeds)
 
     from calotype import api
-    from calotype.diffusion.samplers import find_sampler
 
     try:
         from calotype.lab import study as lab
@@ -55,7 +54,8 @@ def samplers(
 
     import torch
 
-    rows = tuple(find_sampler(name)[0].name for name in names.split(","))
+    rows = tuple(_sampler(name) for name in names.split(","))
+    scheduler = Recipe(scheduler=scheduler).scheduler
     plan = lab.Plan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
     total = len(asked) * len(rows) * len(counts) * len(seed_list)
     trials = lab.trials(api.load(model, dtype=torch.float32), plan, out)
@@ -99,6 +99,16 @@ def abilities(
     show(lab.study(api.load(model), load_bank(), recipe, cases, asked, command, out))
     Console().print(Markdown((out / "abilities.md").read_text(encoding="utf-8")))
     typer.echo(out / "abilities.md")
+
+
+def _sampler(name: str) -> str:
+    """The sampler of that name. Raises CalotypeError for an old name that names a scheduler, too."""
+    from calotype.diffusion.samplers import find_sampler
+
+    row, scheduler = find_sampler(name)
+    if scheduler is not None:
+        raise CalotypeError(f"{name!r} names a scheduler, too: give {row.name} and, with --scheduler, {scheduler}.")
+    return row.name
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:

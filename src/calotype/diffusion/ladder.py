@@ -33,4 +33,4 @@ def most_steps(sampler: Sampler, schedule: Schedule) -> int:
 
 def usual(scheduler: str, sampler: Sampler, schedule: Schedule) -> str:
     """The scheduler's name; for "automatic" that of the sampler's row (A1111's choice), or the model's own spacing."""
-    return sampler.scheduler or schedule.spacing if scheduler.casefold() == AUTOMATIC else scheduler
+    return sampler.scheduler or schedule.spacing if scheduler == AUTOMATIC else scheduler

@@ -10,7 +10,6 @@ from typing import Any
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
-from calotype.imaging.upscaling import UPSCALERS
 from calotype.recipe import SAMPLER, SAMPLER_OPTIONS, Recipe, Record
 
 _PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -21,8 +20,8 @@ _RNG = {"cpu": "CPU", "philox": "NV"}
 _FIELDS = {
     "Steps": "steps", "Sampler": "sampler", "Schedule type": "scheduler", "CFG scale": "cfg_scale", "Seed": "seed",
     "Size-1": "width", "Size-2": "height", "Variation seed": "subseed", "Variation seed strength": "subseed_strength",
-    "Seed resize from-1": "seed_resize_from_w", "Seed resize from-2": "seed_resize_from_h", "Clip skip": "clip_skip",
-    "ENSD": "eta_noise_seed_delta", "RNG": "rng", "Emphasis": "emphasis", "Eta": "eta", "Eta DDIM": "eta",
+    "Clip skip": "clip_skip", "ENSD": "eta_noise_seed_delta", "RNG": "rng", "Emphasis": "emphasis",
+    "Eta": "eta", "Eta DDIM": "eta",
     "Sigma churn": "s_churn", "Sigma tmin": "s_tmin", "Sigma tmax": "s_tmax", "Sigma noise": "s_noise",
     "CFG Rescale": "cfg_rescale", "Hires upscale": "hr_scale", "Hires steps": "hr_steps",
     "Hires upscaler": "hr_upscaler", "Hires sampler": "hr_sampler", "Hires schedule type": "hr_scheduler",
@@ -30,9 +29,10 @@ _FIELDS = {
     "Denoising strength": "hr_denoising_strength",
 }  # fmt: skip
 """Where a recipe keeps what A1111 calls so."""
+_SEED_RESIZE = {"Seed resize from-1": "w", "Seed resize from-2": "h"}
 _SILENT = {
     "Model", "Model hash", "Version", "User", "Hires sampler: Use same sampler", "Hires steps: 0",
-    "Hires schedule type: Use same scheduler", "Hires checkpoint: Use same checkpoint", "Denoising strength: 0",
+    "Hires schedule type: Use same scheduler", "Hires checkpoint: Use same checkpoint",
 }  # fmt: skip
 """Keys and pairs that ask nothing of a recipe."""
 
@@ -97,18 +97,20 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
     """The recipe that such a text asks for, and what of it cannot be honoured, as lines for a person."""
     pairs, missed = {"RNG": "GPU", **parse(text)}, list[str]()
     fields: dict[str, Any] = {"sampler": SAMPLER}
-    for key, field in (("Prompt", "prompt"), ("Negative prompt", "negative_prompt")):
-        words = pairs.pop(key)
-        missed += [f"{network[0]} in the {key.lower()}" for network in _NETWORK.finditer(words)]
-        fields[field] = _NETWORK.sub("", words)
+    for key in ("Prompt", "Hires prompt"):  # in a negative prompt they are plain words
+        if key in pairs:
+            missed += [f"{network[0]} in the {key.lower()}" for network in _NETWORK.finditer(pairs[key])]
+            pairs[key] = _NETWORK.sub("", pairs[key])
+    fields |= {"prompt": pairs.pop("Prompt"), "negative_prompt": pairs.pop("Negative prompt")}
     missed += _settle_second_pass(pairs)
+    resized, unfit = _seed_resize(pairs)
+    fields |= resized
+    missed += unfit
     for key, value in pairs.items():
         pair = f"{key}: {value}"
         if key in _SILENT or pair in _SILENT:
             continue
         try:
-            if key == "Hires upscaler" and value not in UPSCALERS:
-                raise CalotypeError("no such upscaler")
             Recipe(**{_FIELDS[key]: value})
             fields[_FIELDS[key]] = value
         except (CalotypeError, KeyError):
@@ -144,10 +146,21 @@ def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
             pairs["Hires upscale"] = str(scales.pop())
         else:
             missed.append(f"Hires resize: {'x'.join(size)}, which is no multiple of the size")
-    if "Hires upscale" not in pairs and "Denoising strength" in pairs:
-        strength = pairs.pop("Denoising strength")
-        missed.append(f"Denoising strength: {strength}, of a picture to begin with that is not in the file")
+    if "Hires upscale" not in pairs:
+        strength = pairs.pop("Denoising strength", "0")
+        if strength != "0":  # which pictures made through A1111's API tell, too
+            missed.append(f"Denoising strength: {strength}, of a picture to begin with that is not in the file")
     return missed
+
+
+def _seed_resize(pairs: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The size that the seed's noise is of, taken out of the pairs: both sides are honoured, or none."""
+    size = {f"seed_resize_from_{side}": pairs.pop(key) for key, side in _SEED_RESIZE.items() if key in pairs}
+    try:
+        Recipe(**size)
+    except CalotypeError:
+        return {}, [f"Seed resize from: {'x'.join(size.values())}"]
+    return size, []
 
 
 def _times(larger: int, side: int) -> float:

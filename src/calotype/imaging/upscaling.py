@@ -7,8 +7,6 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from calotype.errors import CalotypeError
-
 _LATENT = {
     "Latent": ("bilinear", False),
     "Latent (antialiased)": ("bilinear", True),
@@ -20,12 +18,6 @@ _LATENT = {
 _PIXELS = {"Lanczos": Image.Resampling.LANCZOS, "Nearest": Image.Resampling.NEAREST}
 UPSCALERS = (*_LATENT, *_PIXELS)
 """A1111's names."""
-
-
-def check_upscaler(name: str) -> None:
-    """Raises CalotypeError for a name that is none of `UPSCALERS`."""
-    if name not in UPSCALERS:
-        raise CalotypeError(f"there is no upscaler {name!r}: choose one of {', '.join(UPSCALERS)}.")
 
 
 def enlarged(

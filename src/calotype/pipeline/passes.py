@@ -9,7 +9,6 @@ from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
 from calotype.imaging.canvas import natural_size
 from calotype.imaging.reading import read_picture
-from calotype.imaging.upscaling import check_upscaler
 from calotype.model import Model
 from calotype.recipe import SAMPLER, Recipe
 
@@ -29,12 +28,11 @@ class Pass(Recipe):
 def settle(model: Model, recipe: Recipe) -> Recipe:
     """The recipe with all that it left to the model, and to the picture it begins with, filled in.
 
-    Raises CalotypeError for a strength without a picture, and for an upscaler that is not known.
+    Raises CalotypeError for a strength without a picture.
     """
     sampler, scheduler = _named(model, recipe.sampler, recipe.scheduler)
     hr_sampler, hr_scheduler = recipe.hr_sampler, recipe.hr_scheduler
     if recipe.hr_scale > 1:
-        check_upscaler(recipe.hr_upscaler)
         if hr_sampler is None or hr_sampler == AUTOMATIC:
             hr_sampler = recipe.sampler
         hr_sampler, hr_scheduler = _named(model, hr_sampler, hr_scheduler or recipe.scheduler)
