@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
 from calotype.imaging.a1111 import parameters, recipe_of
-from calotype.imaging.pixels import to_image
+from calotype.imaging.pixels import to_image, to_pixels
 from calotype.imaging.reading import inline
 from calotype.pipeline import passes, settle
 from calotype.recipe import Recipe
@@ -76,7 +76,8 @@ def test_every_ingredient_counts(studio: Studio, without: dict[str, Any]) -> Non
         ({"prompt": "a [unicorn:cat:0.5] AND purple :0"}, {"prompt": "a [unicorn:cat:0.5]"}),
         ({"prompt": "a [unicorn:unicorn:0.5]"}, {"prompt": "a unicorn"}),
         ({"prompt": "a (unicorn:1)"}, {"prompt": "a unicorn"}),
-        ({"cfg_start": 0, "cfg_end": 1}, {"cfg_end": 1}),
+        ({"cfg_start": 0.5, "cfg_end": 0.5}, {"cfg_scale": 1}),
+        ({"mask": inline(Image.new("L", (64, 64), 255)), "mask_blur": 0}, {"mask": None}),
         ({"cfg_points": ((0, 5),)}, {"cfg_points": ()}),
         ({"subseed_strength": 0, "subseed": 5}, {}),
         ({"tile_size": 96}, {}),
@@ -145,6 +146,23 @@ def test_a_second_pass_of_strength_zero_enlarges_only(studio: Studio) -> None:
     torch.testing.assert_close(only.x, expected)
 
 
+def test_a_second_pass_of_strength_zero_behind_a_mask_is_the_first_one_enlarged(studio: Studio) -> None:
+    recipe = RECIPE.but(hr_scale=2, hr_denoising_strength=0, mask_blur=0)
+    *_, last_of_first, only = states = list(studio.states(recipe))
+    assert (last_of_first.passage, only.passage, only.index) == (0, 1, 0)
+    larger = PICTURE.resize((128, 128), Image.Resampling.LANCZOS)
+    painted = torch.zeros(8, 8).bool()
+    painted[2:6, 3:8] = True
+    with torch.inference_mode():
+        first = studio.encode(to_pixels(PICTURE)).where(~painted, last_of_first.x)
+        enlarged = torch.nn.functional.interpolate(first, (16, 16), mode="bilinear")
+        inside = painted.repeat_interleave(2, 0).repeat_interleave(2, 1)
+        expected = to_image(studio.decode(studio.encode(to_pixels(larger)).where(~inside, enlarged)))
+    picture = studio.develop(recipe, states)
+    assert picture.crop((56, 40, 128, 88)).tobytes() == expected.crop((56, 40, 128, 88)).tobytes()
+    assert picture.crop((0, 0, 40, 128)).tobytes() == larger.crop((0, 0, 40, 128)).tobytes()
+
+
 @pytest.mark.parametrize("first", [0, 0.8])
 def test_a_pass_of_strength_zero_has_no_second_state_when_it_is_taken_up(studio: Studio, first: float) -> None:
     recipe = RECIPE.but(hr_denoising_strength=0, denoising_strength=first)
@@ -160,6 +178,23 @@ def test_strength_zero_is_the_picture_itself(studio: Studio) -> None:
     with torch.inference_mode():
         expected = studio.encode(torch.from_numpy(np.array(PICTURE)).permute(2, 0, 1)[None].float() / 127.5 - 1)
     torch.testing.assert_close(state.x, expected)
+
+
+def test_strength_zero_behind_a_mask_is_what_the_autoencoder_makes_of_the_picture(studio: Studio) -> None:
+    with torch.inference_mode():
+        expected = to_image(studio.decode(studio.encode(to_pixels(PICTURE))))
+    expected.paste(PICTURE, mask=ImageChops.invert(MASK))
+    assert _picture(studio, denoising_strength=0, hr_scale=1, mask_blur=0).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("fill", ["fill", "latent noise", "latent nothing", "original"])
+def test_what_is_erased_leaves_no_trace(studio: Studio, fill: str) -> None:
+    """Not even in the latents around it, whose numbers are those of many pixels."""
+    other = PICTURE.copy()
+    other.paste((250, 20, 90), mask=MASK)
+    fields = {"inpainting_fill": fill, "mask_blur": 0, "hr_scale": 1}
+    one, two = (_picture(studio, init_image=inline(each), **fields) for each in (PICTURE, other))
+    assert (one.tobytes() == two.tobytes()) == (fill != "original")
 
 
 @pytest.mark.parametrize(("convention", "steps"), [("a1111", [1, 3, 6, 10]), ("diffusers", [1, 3, 5, 10])])

@@ -16,9 +16,9 @@ from calotype.diffusion.ladder import ladder
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
-from calotype.imaging.reading import inline
+from calotype.imaging.canvas import canvas
+from calotype.imaging.reading import inline, read_mask, read_picture
 from calotype.pipeline.passes import levels, passes, planned, settle
-from calotype.pipeline.scene import Scene
 from calotype.recipe import Recipe
 
 PICTURE = inline(Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)))
@@ -104,8 +104,8 @@ def test_its_own_scale_takes_the_place_of_the_points(studio: Studio) -> None:
 def test_what_the_first_pass_erased_is_not_shown_again(studio: Studio) -> None:
     mask = inline(Image.new("L", (64, 64), 255))
     recipe = HIRES.but(init_image=PICTURE, mask=mask, mask_blur=0, inpainting_fill="latent nothing")
-    canvas = Scene(studio, passes(settle(studio, recipe))[1]).canvas
-    assert canvas is not None and canvas.image.getextrema() == ((128, 128),) * 3
+    shown = canvas(passes(settle(studio, recipe))[1], read_picture(PICTURE), read_mask(mask)).image
+    assert shown.getextrema() == ((128, 128),) * 3
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,9 @@ def masked(denoise: Denoiser, mask: Float[Tensor, "1 1 h w"], known: Float[Tenso
     paste after each step.
     """
 
-    def blended(x0: Tensor) -> Tensor:
-        return known + (x0 - known) * mask
-
     def behind_mask(x: Tensor, sigma: float) -> Denoised:
         denoised = denoise(x, sigma)
-        return Denoised(blended(denoised.x0), None if denoised.uncond is None else blended(denoised.uncond))
+        uncond = None if denoised.uncond is None else known.lerp(denoised.uncond, mask)
+        return Denoised(known.lerp(denoised.x0, mask), uncond)
 
     return behind_mask

@@ -69,7 +69,6 @@ def passes(recipe: Recipe) -> list[Pass]:
     second = first.but(
         passed=first.steps, width=width, height=height, steps=recipe.hr_steps or recipe.steps,
         sampler=recipe.hr_sampler, scheduler=recipe.hr_scheduler, denoising_strength=recipe.hr_denoising_strength,
-        inpainting_fill="original",
         prompt=recipe.prompt if recipe.hr_prompt is None else recipe.hr_prompt,
         negative_prompt=recipe.negative_prompt if recipe.hr_negative_prompt is None else recipe.hr_negative_prompt,
         cfg_scale=recipe.cfg_scale if recipe.hr_cfg_scale is None else recipe.hr_cfg_scale,

@@ -100,7 +100,7 @@ class Scene:
         latent = self.known
         if self.canvas.mask and self.part.inpainting_fill.startswith("latent"):
             fill = self.noise.normal(0) if self.part.inpainting_fill == "latent noise" else torch.zeros_like(latent)
-            latent = latent * (1 - self.mask) + fill * self.mask
+            latent = latent.lerp(fill, self.mask)
         return self.noised(latent, sigma)
 
     def enlarge(self, latent: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h2 w2"]:
@@ -139,7 +139,7 @@ class Scene:
 
     def kept(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """The pass's last latent with what is outside the mask as it was, without any noise that is left."""
-        return self.known + (latent - self.known) * self.mask if self._blends else latent
+        return self.known.lerp(latent, self.mask) if self._blends else latent
 
     def encode(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
         """A picture as a latent, in tiles where the recipe says so."""
