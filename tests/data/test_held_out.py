@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -6,8 +7,12 @@ from calotype.data.captions import caption
 from calotype.data.colours import nearest
 from calotype.data.held_out import HELD_OUT_SYNONYMS, is_held_out
 from calotype.data.scenes import World
+from calotype.training.run import read
 
 HALF = 50_000
+FEWER = 2_000
+RUNS = Path(__file__).parents[2] / "runs" / "embedded"
+TRAINED = sorted({phase.world for file in RUNS.glob("*.toml") for phase in read(file).phases})
 SENTENCES = {"in front of": r" in front of an? ", "colour first": r"^\w+ background, ", "image": r"^an image of "}
 
 
@@ -31,18 +36,21 @@ def combinations(text, spec, reading, cell):
     return found | {("sentence", name) for name, form in SENTENCES.items() if re.search(form, text)}
 
 
-@pytest.fixture(scope="module")
-def worlds(bank, reader, cell_of):
-    """What 50,000 training scenes combine, and what each of 50,000 held-out scenes combines."""
-    world, read = World(bank), reader(bank)
+def combined(world, reading, cell_of, count):
+    """What ``count`` training scenes combine, and what each of as many held-out scenes combines."""
 
     def seen(split):
-        for seed in range(HALF):
+        for seed in range(count):
             spec = world.spec(seed, split)
             text = caption(spec)
-            yield combinations(text, spec, read(text), cell_of(spec))
+            yield combinations(text, spec, reading(text), cell_of(spec))
 
     return set().union(*seen("train")), list(seen("held_out"))
+
+
+@pytest.fixture(scope="module")
+def worlds(bank, reader, cell_of):
+    return combined(World(bank), reader(bank), cell_of, HALF)
 
 
 def test_none_leaks_and_both_sides_are_there(worlds) -> None:
@@ -52,6 +60,17 @@ def test_none_leaks_and_both_sides_are_there(worlds) -> None:
     new = [combination - train for combination in held_out]
     assert all(new), "a held-out scene combines nothing that training has not shown"
     assert {kind for found in new for kind, *_ in found} == kinds | {"sentence"}
+
+
+@pytest.mark.parametrize("settings", TRAINED, ids=str)
+def test_none_leaks_from_the_worlds_that_are_trained_on(each_bank, reader, cell_of, settings) -> None:
+    """``settings``: size, counts and grid."""
+    world = World(each_bank, *settings)
+    train, held_out = combined(world, reader(each_bank), cell_of, FEWER)
+    assert {kind for kind, *_ in train} >= {"colour", "cell"}
+    new = [combination - train for combination in held_out]
+    assert all(new), "a held-out scene combines nothing that training has not shown"
+    assert {kind for found in new for kind, *_ in found} >= {"colour", "cell", "sentence"}
 
 
 def test_the_shares_are_those_promised(worlds, bank) -> None:
