@@ -139,10 +139,22 @@ class Model:
     def predict(
         self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]
     ) -> list[Float[Tensor, "1 c h w"]]:
-        """The clean latent behind ``x`` = x0 + sigma * noise under each of the ``conditions``, in one batch.
+        """The clean latent behind ``x`` = x0 + sigma * noise under each of the ``conditions``.
 
-        ``x`` and the answers are in float32, whatever the network computes in: x is a sum over all steps.
+        Those of one length are one batch. ``x`` and the answers are in float32, whatever the network computes in: x is
+        a sum over all steps.
         """
+        lengths = [each.context.shape[1] for each in conditions]
+        answers = {
+            length: iter(self._together(x, sigma, [each for each in conditions if each.context.shape[1] == length]))
+            for length in dict.fromkeys(lengths)
+        }
+        return [next(answers[length]) for length in lengths]
+
+    def _together(
+        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]
+    ) -> list[Float[Tensor, "1 c h w"]]:
+        """`predict` of conditions of one length, in one batch."""
         count = len(conditions)
         inputs = self.parameterization.network_input(x, sigma).expand(count, -1, -1, -1)
         channels = [each.channels for each in conditions if each.channels is not None]

@@ -150,6 +150,9 @@ class Recipe(_Value):
     emphasis: Literal["Original", "No norm", "Ignore", "None"] = Field(
         "Original", description="what (weights) do in A1111's language: Original, No norm, Ignore or None"
     )
+    pad_cond_uncond: bool = Field(
+        False, description="whether the shorter of prompt and negative prompt is followed by empty chunks"
+    )
 
     # How strongly they are followed.
     cfg_scale: float = Field(4.0, ge=0, le=100, description="a number from 0 to 100; 1 is no guidance")

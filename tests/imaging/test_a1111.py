@@ -104,6 +104,7 @@ LINE = "p\nSteps: 9, Sampler: Euler a, Size: 64x64"
         ("Hires upscale: 2, Hires schedule type: Beta, Hires sampler: Use same sampler", "hr_scheduler", "beta"),
         ("Emphasis: No norm", "emphasis", "No norm"),
         ("Clip skip: 2", "clip_skip", 2),
+        ("Pad conds: True", "pad_cond_uncond", True),
         ("Schedule type: Automatic", "scheduler", "automatic"),
         ("Hires upscale: 2, Hires schedule type: Automatic", "hr_scheduler", "automatic"),
         ("Denoising strength: 0, Hires upscale: 2", "hr_denoising_strength", 0),
@@ -121,6 +122,7 @@ def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
         "Face restoration: GFPGAN", "Sampler: Euler b", "Schedule type: Turbo", "Hires upscaler: R-ESRGAN 4x+",
         "Denoising strength: 0.5", "Hires resize: 128x65", "Lora hashes: \"a: 0123456789ab\"", "Clip skip: 99",
         "Sigma churn: 1", "Schedule type: KL Optimal", "RNG: other", "TI hashes: x", "Refiner: b",
+        "Pad conds v0: True",
         "Seed resize from: 100x64", "Seed resize from: 64x8", "Seed resize from-1: 64",
     ],
 )  # fmt: skip
@@ -166,7 +168,7 @@ WORDS = st.text("ab (:1.2)[],é猫", max_size=20).map(str.strip).filter(lambda t
     prompt=WORDS, negative=WORDS, seed=st.integers(0, 2**64 - 1), sampler=st.sampled_from(list(SAMPLERS)),
     scheduler=st.sampled_from(list(SCHEDULERS)), cfg_scale=st.floats(0, 30), rng=st.sampled_from(["cpu", "philox"]),
     clip_skip=st.integers(1, 12), hr_scale=st.sampled_from([1, 1.5, 2]), cfg_rescale=st.floats(0, 1),
-    eta_noise_seed_delta=st.integers(0, 99),
+    eta_noise_seed_delta=st.integers(0, 99), pad_cond_uncond=st.booleans(),
 )  # fmt: skip
 def test_what_is_written_is_read_back(**fields: object) -> None:
     words = {"prompt": fields.pop("prompt"), "negative_prompt": fields.pop("negative")}

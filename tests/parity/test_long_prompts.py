@@ -1,4 +1,7 @@
-"""A prompt of 200 tokens: three chunks that transformers encodes alone, side by side, and the picture they give."""
+"""A prompt of 200 tokens: three chunks that transformers encodes alone, side by side, and the pictures they give.
+
+The negative prompt is one chunk long, or is followed by two empty ones.
+"""
 
 import json
 from itertools import product
@@ -59,29 +62,32 @@ def test_two_hundred_tokens(tmp_path: Path, name: str) -> None:
     sides += [(pipe.tokenizer_2, pipe.text_encoder_2)] if xl else []
     assert len(pipe.tokenizer(PROMPT, add_special_tokens=False).input_ids) == 200
 
-    asked: dict[str, Tensor] = {}
-    for prefix, text, condition in zip(
-        ("", "negative_"), (PROMPT, NEGATIVE), ours.conditions([PROMPT, NEGATIVE]), strict=True
-    ):
-        parts = [encoded(*side, text, -2 if xl else -1, count=3) for side in sides]
-        asked[f"{prefix}prompt_embeds"] = torch.cat([context for context, _ in parts], dim=-1)
-        assert condition.context.shape[1] == 3 * 77
-        assert distance(condition.context, asked[f"{prefix}prompt_embeds"]) <= TOLERANCE
-        if (pooled := parts[-1][1]) is not None:
-            asked[f"{prefix}pooled_prompt_embeds"] = pooled
-            assert distance(condition.pooled, pooled) <= TOLERANCE
-
     side = SIDE // config.vae.downscale
     pipe.scheduler = EulerDiscreteScheduler.from_config(
         pipe.scheduler.config, timestep_spacing="trailing", use_karras_sigmas=False
     )
-    theirs = pipe(
-        **asked, num_inference_steps=STEPS, guidance_scale=SCALE, height=SIDE, width=SIDE, output_type="latent",
-        latents=torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(SEED)),
-    ).images  # fmt: skip
     recipe = Recipe(
         prompt=PROMPT, negative_prompt=NEGATIVE, seed=SEED, steps=STEPS, cfg_scale=SCALE, width=SIDE, height=SIDE,
         sampler="Euler", scheduler="trailing",
     )  # fmt: skip
-    *_, last = ours.states(recipe)
-    torch.testing.assert_close(last.x, theirs, rtol=0, atol=1e-4)
+    for padded in (False, True):
+        asked: dict[str, Tensor] = {}
+        for prefix, text in (("", PROMPT), ("negative_", NEGATIVE)):
+            parts = [encoded(*each, text, -2 if xl else -1, count=3 if padded else 1) for each in sides]
+            context = torch.cat([context for context, _ in parts], dim=-1)
+            # diffusers wants one length; to attention, what stands there three times stands there once
+            asked[f"{prefix}prompt_embeds"] = context.repeat(1, 3 * 77 // context.shape[1], 1)
+            if (pooled := parts[-1][1]) is not None:
+                asked[f"{prefix}pooled_prompt_embeds"] = pooled
+        theirs = pipe(
+            **asked, num_inference_steps=STEPS, guidance_scale=SCALE, height=SIDE, width=SIDE, output_type="latent",
+            latents=torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(SEED)),
+        ).images  # fmt: skip
+        *_, last = ours.states(recipe.but(pad_cond_uncond=padded))
+        torch.testing.assert_close(last.x, theirs, rtol=0, atol=1e-4)
+
+    for prefix, condition in zip(("", "negative_"), ours.conditions([PROMPT, NEGATIVE]), strict=True):
+        assert condition.context.shape[1] == 3 * 77
+        assert distance(condition.context, asked[f"{prefix}prompt_embeds"]) <= TOLERANCE
+        if xl:
+            assert distance(condition.pooled, asked[f"{prefix}pooled_prompt_embeds"]) <= TOLERANCE

@@ -78,6 +78,16 @@ def test_a_weight_multiplies_the_vectors_of_its_words(tokenizer: Tokenizer, enco
 
 
 @torch.inference_mode()
+def test_texts_that_take_turns_keep_one_mean(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
+    """A1111 encodes a schedule's texts in one batch, and restores the batch's mean."""
+    plain = torch.cat([each.context for each in encode_prompts(["a red cat", "apple"], [tokenizer], [encoder])])
+    both = torch.cat([each.context for each in encode_prompts(["a (red:1.5) cat", "apple"], [tokenizer], [encoder])])
+    weighted = plain.clone()
+    weighted[0, 2] *= 1.5
+    torch.testing.assert_close(both, weighted * (plain.mean() / weighted.mean()))
+
+
+@torch.inference_mode()
 def test_break_makes_chunks_that_are_encoded_apart(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
     (conditions,) = encode_prompts(["a red BREAK cat"], [tokenizer], [encoder])
     assert conditions.context.shape == (1, 2 * 77, 16)

@@ -3,6 +3,7 @@ import pytest
 from calotype.errors import CalotypeError
 from calotype.text.language import language
 from calotype.text.prompt import Attachment, Part, a1111_negative, a1111_prompt, comfyui_prompt
+from calotype.text.schedule import text_at
 
 
 def test_and_with_weights_and_schedules() -> None:
@@ -12,7 +13,8 @@ def test_and_with_weights_and_schedules() -> None:
         Part(1.2, ((5, " a dog"), (10, " a cow"))),
         Part(-0.5, ((10, " rain"),)),
     )
-    assert prompt.at(7) == [("a cat", 1.0), (" a cow", 1.2), (" rain", -0.5)]
+    shown = [(text_at(part.schedule, 7), part.weight) for part in prompt.parts]
+    assert shown == [("a cat", 1.0), (" a cow", 1.2), (" rain", -0.5)]
     assert set(prompt.texts()) == {"a cat", " a dog", " a cow", " rain"}
 
 

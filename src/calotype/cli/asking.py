@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 GROUPS = {
-    "Words": ("negative_prompt", "prompt_style", "emphasis", "clip_skip"),
+    "Words": ("negative_prompt", "prompt_style", "emphasis", "pad_cond_uncond", "clip_skip"),
     "Sampling": (
         "seed", "steps", "sampler", "scheduler", "width", "height", "subseed", "subseed_strength",
         "seed_resize_from_w", "seed_resize_from_h",

@@ -12,7 +12,7 @@ from calotype.diffusion.samplers.state import Denoised, Denoiser
 C = TypeVar("C")
 
 Predict = Callable[[Tensor, float, Sequence[C]], list[Tensor]]
-"""(x, sigma, conditions) -> one x0 for each condition, the network asked once for them all."""
+"""(x, sigma, conditions) -> one x0 for each condition, asked together as far as the network can."""
 Guide = Callable[[Tensor, float, Tensor, Tensor], Tensor]
 """(x, sigma, the positive prompt's x0, the negative's) -> x0"""
 

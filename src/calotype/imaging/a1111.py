@@ -21,7 +21,7 @@ _FIELDS = {
     "Steps": "steps", "Sampler": "sampler", "Schedule type": "scheduler", "CFG scale": "cfg_scale", "Seed": "seed",
     "Size-1": "width", "Size-2": "height", "Variation seed": "subseed", "Variation seed strength": "subseed_strength",
     "Clip skip": "clip_skip", "ENSD": "eta_noise_seed_delta", "RNG": "rng", "Emphasis": "emphasis",
-    "Eta": "eta", "Eta DDIM": "eta",
+    "Pad conds": "pad_cond_uncond", "Eta": "eta", "Eta DDIM": "eta",
     "Sigma churn": "s_churn", "Sigma tmin": "s_tmin", "Sigma tmax": "s_tmax", "Sigma noise": "s_noise",
     "CFG Rescale": "cfg_rescale", "Hires upscale": "hr_scale", "Hires steps": "hr_steps",
     "Hires upscaler": "hr_upscaler", "Hires sampler": "hr_sampler", "Hires schedule type": "hr_scheduler",
@@ -216,6 +216,7 @@ def _extras(recipe: Recipe) -> dict[str, str | float | None]:
         "Sigma tmax": recipe.s_tmax,
         "Sigma noise": recipe.s_noise,
         "Emphasis": _unless("Original", recipe.emphasis),
+        "Pad conds": _unless(False, recipe.pad_cond_uncond),
         "CFG Rescale": _unless(0, recipe.cfg_rescale),
     }
 

@@ -62,7 +62,8 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     """The states of sampling, one after each step of each pass; onwards from a saved ``state``.
 
     A picture is sampled alone, whatever is made beside it: it depends on the model and the recipe only. Its prompt and
-    its negative prompt go through the U-Net together. The only state of a pass of strength 0 is its beginning.
+    its negative prompt go through the U-Net together if they are of one length. The only state of a pass of strength 0
+    is its beginning.
     """
     recipe = settle(model, recipe)
     check(model, recipe)

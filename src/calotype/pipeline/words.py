@@ -6,9 +6,10 @@ from calotype.diffusion.driver import Moment
 from calotype.errors import CalotypeError
 from calotype.model import Model
 from calotype.pipeline.passes import Pass
-from calotype.text.conditions import Conditions, skipped
+from calotype.text.conditions import Conditions, of_one_length, skipped
 from calotype.text.language import Language, language
 from calotype.text.prompt import Prompt
+from calotype.text.schedule import Schedule, text_at
 
 Asked = tuple[list[tuple[Conditions, float]], Conditions]
 """The positive conditions with their weights, and the negative one."""
@@ -40,20 +41,32 @@ def check(model: Model, part: Pass) -> None:
 
 
 def asked_at(model: Model, part: Pass) -> Callable[[Moment], Asked]:
-    """The conditions of a pass at each moment, all of one length.
+    """The conditions of a pass at each moment.
 
     Steps are counted from the first one that is run, as A1111 counts them, in a pass that begins with a picture, too.
+    Lengths are A1111's: the texts of one schedule are filled up with empty chunks, the parts of an AND with their last
+    vectors, and the negative prompt keeps its own, unless the recipe pads.
     To SDXL and its refiner A1111 gives zeros for an empty negative prompt; ComfyUI encodes it.
     """
-    words, prompt, negative = spoken(part)
-    texts = list(dict.fromkeys([*prompt.texts(), *negative.texts()]))
-    known = dict(zip(texts, model.conditions(texts, part.clip_skip, words), strict=True))
+    words, prompt, avoided = spoken(part)
+    (negative,) = avoided.parts
+
+    def encoded(schedule: Schedule) -> Callable[[Moment], Conditions]:
+        texts = list(dict.fromkeys(text for _, text in schedule))
+        known = dict(zip(texts, model.conditions(texts, part.clip_skip, words), strict=True))
+        return lambda moment: known[text_at(schedule, moment.step)]
+
+    positive_at, negative_at = [encoded(each.schedule) for each in prompt.parts], encoded(negative.schedule)
+    weights = [each.weight for each in prompt.parts]
     sdxl = model.config.unet.added_dim is not None
-    silent = sdxl and part.prompt_style == "a1111" and not any(negative.texts())
+    silent = sdxl and part.prompt_style == "a1111" and not any(text for _, text in negative.schedule)
+    (empty,) = model.conditions([""], part.clip_skip, words) if part.pad_cond_uncond else [None]
 
     def asked(moment: Moment) -> Asked:
-        ((text, _),) = negative.at(moment.step)
-        without = known[text].silenced() if silent else known[text]
-        return [(known[text], weight) for text, weight in prompt.at(moment.step)], without
+        positives, without = of_one_length([each(moment) for each in positive_at]), negative_at(moment)
+        without = without.silenced() if silent else without
+        if empty is not None:
+            *positives, without = of_one_length([*positives, without], empty.context)
+        return list(zip(positives, weights, strict=True)), without
 
     return asked

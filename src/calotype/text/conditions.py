@@ -9,7 +9,7 @@ from torch import Tensor
 
 from calotype.errors import CalotypeError
 from calotype.nn.clip import TextEncoder, TextOutput
-from calotype.text.chunks import Chunk, Row
+from calotype.text.chunks import Row
 from calotype.text.language import A1111, Language
 from calotype.text.tokenizer import Tokenizer
 
@@ -30,6 +30,17 @@ class Conditions:
         return replace(self, context=torch.zeros_like(self.context), pooled=torch.zeros_like(self.pooled))
 
 
+def of_one_length(conditions: Sequence[Conditions], filler: Float[Tensor, "1 k d"] | None = None) -> list[Conditions]:
+    """Each as long as the longest: followed by the ``filler`` as often as it fits, else by its own last vector."""
+    longest = max(each.context.shape[1] for each in conditions)
+
+    def lengthened(context: Float[Tensor, "1 n d"]) -> Float[Tensor, "1 m d"]:
+        more = context[:, -1:] if filler is None else filler
+        return torch.cat([context, more.repeat(1, (longest - context.shape[1]) // more.shape[1], 1)], dim=1)
+
+    return [replace(each, context=lengthened(each.context)) for each in conditions]
+
+
 def encode_prompts(
     prompts: Sequence[str],
     tokenizers: Sequence[Tokenizer],
@@ -37,10 +48,11 @@ def encode_prompts(
     clip_skip: int = 1,
     language: Language = A1111,
 ) -> list[Conditions]:
-    """Conditions of each prompt, all of one length, so that one batch can hold them.
+    """Conditions of each prompt, all of one length: those that take turns in one picture.
 
     A long prompt's chunks are encoded separately and follow each other, as in A1111; a shorter prompt is followed by
-    empty chunks. Two encoders (SDXL) stand side by side, and the second gives the pooled vector (arXiv 2307.01952).
+    empty chunks. Weights count for all prompts together: A1111 keeps the mean of a schedule's texts. Two encoders
+    (SDXL) stand side by side, and the second gives the pooled vector (arXiv 2307.01952).
     ``clip_skip`` - 1 more of the last layers are left out than the model's configuration says.
     """
     sides = [
@@ -68,22 +80,22 @@ def _encode(
 ) -> list[Conditions]:
     skip = skipped(encoder, clip_skip)
     read = [language.read(prompt, tokenizer) for prompt in prompts]
-    longest = max(len(chunks) for chunks in read)
+    longest, empty = max(len(chunks) for chunks in read), Row.of([], tokenizer)
 
-    def encoded(chunks: list[Chunk]) -> tuple[list[Row], TextOutput]:
-        rows = [Row.of(chunk, tokenizer) for chunk in chunks]
+    def encoded(rows: list[Row]) -> TextOutput:
         tokens: Int64[Tensor, "chunks length"] = torch.tensor([row.tokens for row in rows])
-        return rows, encoder(tokens.to(encoder.tokens.weight.device), skip)
+        output: TextOutput = encoder(tokens.to(encoder.tokens.weight.device), skip)
+        return output
 
-    conditions = []
-    for chunks in read:
-        rows, output = encoded([*chunks, *[[] for _ in range(longest - len(chunks))]])
-        context = output.context
-        if language.weigh and any(weight != 1 for row in rows for weight in row.weights):
-            empty = encoded([[]])[1].context[0]
-            context = torch.stack([
-                language.weigh(vectors, vectors.new_tensor(row.weights), empty)
-                for vectors, row in zip(context, rows, strict=True)
-            ])  # fmt: skip
-        conditions.append(Conditions(context.flatten(0, 1)[None], output.pooled[:1]))
-    return conditions
+    texts = [[*(Row.of(chunk, tokenizer) for chunk in chunks), *[empty] * (longest - len(chunks))] for chunks in read]
+    outputs = [encoded(rows) for rows in texts]
+    contexts: Float[Tensor, "texts chunks n d"] = torch.stack([output.context for output in outputs])
+    weights = contexts.new_tensor([[row.weights for row in rows] for rows in texts])
+    if language.weigh and (weights != 1).any():
+        nothing = encoded([empty]).context[0]
+        chunks = zip(contexts.unbind(1), weights.unbind(1), strict=True)
+        contexts = torch.stack([language.weigh(vectors, weight, nothing) for vectors, weight in chunks], dim=1)
+    return [
+        Conditions(context.flatten(0, 1)[None], output.pooled[:1])
+        for context, output in zip(contexts, outputs, strict=True)
+    ]

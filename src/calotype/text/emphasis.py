@@ -127,21 +127,21 @@ def _merged(pieces: list[_Piece]) -> list[Section]:
     return [section or [("", 1.0)] for section in sections]
 
 
-Weigh = Callable[[Float[Tensor, "n d"], Float[Tensor, "n"], Float[Tensor, "n d"]], Tensor]
-"""(a chunk's vectors, the tokens' weights, the vectors of an empty prompt) -> the chunk's vectors, weighted."""
+Weigh = Callable[[Float[Tensor, "texts n d"], Float[Tensor, "texts n"], Float[Tensor, "n d"]], Tensor]
+"""(each text's vectors in a chunk, their tokens' weights, the vectors of an empty prompt) -> the vectors, weighted."""
 
 
 def times(vectors: Tensor, weights: Tensor, empty: Tensor) -> Tensor:
     """Vectors times weights (A1111's "No norm")."""
-    return vectors * weights[:, None]
+    return vectors * weights[..., None]
 
 
 def times_with_mean(vectors: Tensor, weights: Tensor, empty: Tensor) -> Tensor:
-    """Vectors times weights, and then the chunk's mean as it was (A1111's "Original")."""
+    """Vectors times weights, and then the mean of all texts as it was (A1111's "Original")."""
     weighted = times(vectors, weights, empty)
     return weighted * (vectors.mean() / weighted.mean())
 
 
 def from_empty(vectors: Tensor, weights: Tensor, empty: Tensor) -> Tensor:
     """Away from the vectors of the empty prompt, which weight 0 leaves (ComfyUI)."""
-    return empty + (vectors - empty) * weights[:, None]
+    return empty + (vectors - empty) * weights[..., None]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from calotype.errors import CalotypeError
-from calotype.text.schedule import Schedule, schedule, text_at
+from calotype.text.schedule import Schedule, schedule
 
 COMMENT = re.compile(r"#[^\n]*")
 """What A1111 leaves out of every prompt: from a # on, to the end of the line."""
@@ -42,10 +42,6 @@ class Prompt:
     def texts(self) -> list[str]:
         """All texts that it ever shows to the text encoder."""
         return [text for part in self.parts for _, text in part.schedule]
-
-    def at(self, step: int) -> list[tuple[str, float]]:
-        """What is asked for, and how strongly, at a step counted from 0."""
-        return [(text_at(part.schedule, step), part.weight) for part in self.parts]
 
 
 def a1111_prompt(text: str, steps: int, passed: int | None = None) -> Prompt:
