@@ -2,15 +2,20 @@
 
 import importlib
 import json
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from calotype import cli
+from calotype import Studio, cli
 from calotype.cli.batch import rows
 from calotype.imaging.png import read_record
+from calotype.pipeline import RunState
 
 
 def _run(folder: Path, *args: object) -> int:
@@ -57,6 +62,49 @@ def test_it_goes_on_where_it_was_killed(tiny_folder: Path, tmp_path: Path, capsy
     assert f"all 4 pictures are in {tmp_path / 'out'} already" in capsys.readouterr().err
     assert _run(tiny_folder, *args, "--cfg-scale", 3) == 2
     assert "another plan: choose another folder" in capsys.readouterr().err
+
+
+KILLED = """
+import os, signal, sys
+from calotype import cli, pipeline
+
+def save_and_die(path, model, recipe, state, output):
+    save(path, model, recipe, state, output)
+    if recipe.seed == 8 and state.index == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+save, pipeline.save_run = pipeline.save_run, save_and_die
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("changed", ["nothing", "threads", "damaged"])
+def test_a_picture_cut_by_a_kill_goes_on_from_its_last_kept_step(
+    changed: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless its last bits might become others."""
+    (tmp_path / "a.txt").write_text("a unicorn")
+    words = ["batch", str(tmp_path / "a.txt"), "-n", "2", "--seed", "7", "--steps", "6", "--sampler", "DPM++ 2M SDE"]
+    words += ["--model", str(tiny_folder), "--save-state-every", "2", "-o"]
+    cut, run = [*words, str(tmp_path / "cut")], tmp_path / "cut" / "00001-8.run.safetensors"
+    died = subprocess.run([sys.executable, "-c", KILLED, *cut, "--threads", "2" if changed == "threads" else "1"])
+    assert died.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in run.parent.iterdir()) == ["00000-7.png", run.name, "plan.json"]
+    if changed == "damaged":
+        run.write_bytes(run.read_bytes()[:-1])
+    done, states = [], Studio.states
+
+    def counted(*args: Any) -> Iterator[RunState]:
+        for state in states(*args):
+            done.append(state.index)
+            yield state
+
+    monkeypatch.setattr(Studio, "states", counted)
+    assert cli.main(cut) == 0
+    assert done == ([5, 6] if changed == "nothing" else [1, 2, 3, 4, 5, 6])
+    assert cli.main([*words, str(tmp_path / "whole")]) == 0
+    assert sorted(path.name for path in run.parent.iterdir()) == ["00000-7.png", "00001-8.png", "plan.json"]
+    assert run.with_name("00001-8.png").read_bytes() == (tmp_path / "whole" / "00001-8.png").read_bytes()
 
 
 @pytest.mark.parametrize(

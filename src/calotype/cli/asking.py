@@ -104,7 +104,7 @@ _MAKING = {
         "fit",
     ),
     "save_state_every": (
-        int, typer.Option(min=0, help="Keep the run beside the picture every so many steps, for `calotype resume`."), 0,
+        int, typer.Option(min=0, help="Keep the run beside the picture every so many steps, to go on from there."), 0,
     ),
     "json": (bool, typer.Option("--json", help="Print a line of JSON for each picture."), False),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def loaded(ask: Ask) -> "Studio":
 
 
 def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:
-    """A picture of each recipe at its path."""
+    """A picture of each recipe at its path; one that was cut goes on from what `runs.kept` wrote."""
     from calotype.pipeline import planned
 
     for hint in hints(studio, recipes):
@@ -47,8 +48,10 @@ def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[P
     with runs.shown(sum(planned(studio, recipe) for recipe in recipes)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
-            states = runs.kept(studio, recipe, watched(studio.states(recipe)), path, ask.save_state_every)
-            picture = studio.develop(recipe, _previewed(studio, states, path, ask))
+            begun = runs.begun(studio, recipe, path)
+            rest = watched(studio.states(recipe, *begun))
+            states = _previewed(studio, runs.kept(studio, recipe, rest, path, ask.save_state_every), path, ask)
+            picture = studio.develop(recipe, chain(begun, states))
             picture.save(path)
             runs.place(path).unlink(missing_ok=True)
             seconds = round(time.monotonic() - began, 3)
@@ -61,7 +64,8 @@ def tell(ask: Ask, path: Path, **more: Any) -> None:
 
 
 def _previewed(studio: "Studio", states: Iterable["RunState"], path: Path, ask: Ask) -> Iterator["RunState"]:
-    for number, state in enumerate(states, 1):
+    for state in states:
+        number = len(state.digests)
         if ask.preview_every and number % ask.preview_every == 0:
             from calotype.files import written_whole
 

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from calotype.cli.asking import torch_dtype
 from calotype.errors import CalotypeError
+from calotype.files import is_there
 from calotype.recipe import Recipe, Record
 
 if TYPE_CHECKING:
@@ -42,13 +43,28 @@ def shown(total: int) -> Iterator[Callable[[Iterable[State]], Iterator[State]]]:
 def kept(
     studio: "Studio", recipe: Recipe, states: "Iterable[RunState]", picture: Path, every: int
 ) -> "Iterator[RunState]":
-    """The ``states``, each of whose ``every``-th is written beside the ``picture``; none if ``every`` is 0."""
+    """The ``states``, of which that after each ``every`` steps is written beside the ``picture``; none for 0."""
     from calotype.pipeline import save_run
 
-    for count, state in enumerate(states, 1):
-        if every and count % every == 0:
+    for state in states:
+        if every and len(state.digests) % every == 0:
             save_run(place(picture), studio.with_refiner(recipe), recipe, state, picture)
         yield state
+
+
+def begun(studio: "Studio", recipe: Recipe, picture: Path) -> "list[RunState]":
+    """The state that is kept beside the ``picture``, if a run of its recipe from there on ends in the same bytes."""
+    from calotype.pipeline import read_run, settle
+
+    if not is_there(place(picture)):
+        return []
+    model = studio.with_refiner(recipe)
+    try:
+        run = read_run(place(picture), str(studio.device))
+        same = run.record.recipe == settle(model, recipe) and not run.check(model)
+    except CalotypeError:  # damaged, or of another model or other pictures to begin with
+        return []
+    return [run.state] if same else []
 
 
 def place(picture: Path) -> Path:
