@@ -14,6 +14,7 @@ from PIL import Image
 
 from calotype import Studio, cli
 from calotype.cli.batch import rows
+from calotype.errors import CalotypeError
 from calotype.imaging.png import read_record
 from calotype.pipeline import RunState
 
@@ -117,6 +118,8 @@ def test_a_picture_cut_by_a_kill_goes_on_from_its_last_kept_step(
         ("a\na unicorn", ["--scheduler", "align_your_steps"], "a.txt, line 1: align_your_steps is made for"),
         ("a\na unicorn", ["--eta", "1", "--sampler", "Euler"], "a.txt, line 1: sampler Euler has no option 'eta'"),
         ("a\na unicorn", ["--refiner", "none"], "a.txt, line 1: "),
+        ("a\n--prompt a --n_iter 2", [], "a.txt, line 2: unknown field 'n_iter'"),
+        ("--steps 5", [], "a.txt, line 1: there is no prompt"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -184,6 +187,22 @@ def test_lines_that_ask_for_nothing_are_passed_over(tmp_path: Path) -> None:
     assert list(rows(tmp_path / "a.txt")) == [(2, {"prompt": "a cat # asleep"})]
     (tmp_path / "a.csv").write_text("  \nprompt\na\n   \nb\n")
     assert list(rows(tmp_path / "a.csv")) == [(3, {"prompt": "a"}), (5, {"prompt": "b"})]
+
+
+def test_lines_of_options_are_read_as_a1111_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("""\
+--prompt "a cat, it's red" --negative_prompt a dog --sampler_name "Euler a" --seed -1 --cfg_scale 7
+a cat -- asleep
+--prompt a --negative-prompt ""
+""")
+    assert [row for _, row in rows(tmp_path / "a.txt")] == [
+        {"prompt": "a cat, it's red", "negative_prompt": "a dog", "sampler": "Euler a", "seed": "-1", "cfg_scale": "7"},
+        {"prompt": "a cat -- asleep"},
+        {"prompt": "a", "negative_prompt": ""},
+    ]
+    (tmp_path / "a.txt").write_text('a\n--prompt "a')
+    with pytest.raises(CalotypeError, match="line 2: No closing quotation"):
+        list(rows(tmp_path / "a.txt"))
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0c"])

@@ -65,6 +65,7 @@ def test_only_a_line_break_ends_a_line(lists: Path) -> None:
 def test_every_selection_of_the_parts() -> None:
     assert matrix("a cat") == ["a cat"]
     assert matrix("a | b |c") == ["a", "a, b", "a, c", "a, b, c"]
+    assert matrix("a, | b, | ,c") == ["a,", "a,, b", "a,, c", "a,, b, c"]
 
 
 def test_more_selections_than_anybody_wants_are_refused() -> None:

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,9 @@ from calotype.cli.asking import GROUPS, Ask, asking
 from calotype.cli.plans import Planned, carry_out, laid_to
 from calotype.errors import CalotypeError
 from calotype.recipe import PROMPTS, Recipe
+
+_A1111 = {"sampler_name": "sampler"}
+"""What A1111 calls a field of a recipe that has another name here."""
 
 
 @asking(*GROUPS)
@@ -80,6 +85,9 @@ def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if line.strip() and file.suffix.lower() == ".jsonl":
             with laid_to(f"{file}, line {number}"):
                 yield number, _object(line)
+        elif line.lstrip().startswith("--"):
+            with laid_to(f"{file}, line {number}"):
+                yield number, _options(line)
         elif line.strip() and not line.lstrip().startswith("#"):
             yield number, {"prompt": line.strip()}
 
@@ -114,6 +122,18 @@ def _names(fields: list[str]) -> list[str]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CalotypeError(f"{' and '.join(twice)} is named twice.")
     return names
+
+
+def _options(line: str) -> dict[str, str]:
+    """``--prompt "a cat" --steps 5``, as A1111's "prompts from file" reads it: a value goes on to the next option."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise CalotypeError(f"{error}.") from error
+    starts = [place for place, word in enumerate(words) if word.startswith("--")]
+    names = [words[start].removeprefix("--").replace("-", "_") for start in starts]
+    values = [" ".join(words[start + 1 : end]) for start, end in pairwise([*starts, len(words)])]
+    return {_A1111.get(name, name): value for name, value in zip(names, values, strict=True)}
 
 
 def _object(line: str) -> dict[str, Any]:

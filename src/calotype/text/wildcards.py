@@ -38,9 +38,11 @@ def drawn(prompt: str, folder: Path, seed: int) -> str:
 def matrix(prompt: str) -> list[str]:
     """ "a|b|c" as "a", "a, b", "a, c" and "a, b, c": the first part with every selection of the others (A1111's).
 
-    Raises CalotypeError for more parts than anybody has pictures made of.
+    Commas around the others go. Every bar counts, those of ``[a|b]``, too. Raises CalotypeError for more parts than
+    anybody has pictures made of.
     """
     first, *others = (part.strip() for part in prompt.split("|"))
+    others = [part.strip(",") for part in others]
     if 2 ** len(others) > _MOST:
         raise CalotypeError(f"{len(others) + 1} parts have more than {_MOST} selections: leave out some of the bars.")
     selections = (reversed(chosen) for chosen in product((False, True), repeat=len(others)))
