@@ -9,6 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import get_args
 
+from PIL.PngImagePlugin import PngInfo
+
 import calotype
 from calotype.data.prompts import Category, prompts
 from calotype.data.sprites import load_bank
@@ -25,11 +27,14 @@ def chosen() -> list[str]:
 
 
 def main() -> None:
-    """Write the sheet."""
+    """Write the sheet, with what it is of inside: the model's hash, and the prompts, one a line."""
     studio = calotype.load()
     asked = chosen()
     pictures = [studio.generate(prompt, seed=seed) for seed, prompt in enumerate(asked, start=1)]
-    contact_sheet(pictures, asked).save(FILE)
+    told = PngInfo()
+    told.add_text("model", studio.hash)
+    told.add_text("prompts", "\n".join(asked))
+    contact_sheet(pictures, asked).save(FILE, pnginfo=told)
     print(FILE)
 
 
