@@ -28,7 +28,7 @@ PartName = Literal["vae", "text", "oracle", "pictures"]
 PARTS: tuple[PartName, ...] = get_args(PartName)
 MEMORY: tuple[tuple[tuple[float, ...], int], ...] = ((COUNTS, 60_000), ((0.2, 0.5, 0.3), 100_000))
 """Of the whole scenes that the embedded U-Net learned from (runs/embedded/anew.toml): the shares of one, two and three
-things, and how many scenes. The memoriser knows all of their captions."""
+things, and how many scenes. The memoriser knows them all, by the captions they have now."""
 
 
 @dataclass(frozen=True)
