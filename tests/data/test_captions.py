@@ -1,8 +1,10 @@
+import json
 import re
 from itertools import islice
 
 import pytest
 
+from calotype.api import EMBEDDED
 from calotype.data.captions import PHRASES, PLACES, TEMPLATES, article, caption, plural
 from calotype.data.colours import COLOURS
 from calotype.data.scenes import Object, Spec, World, sample_spec
@@ -94,3 +96,7 @@ def test_what_people_type_first_is_there() -> None:
     assert 96 <= len(names) <= 128
     assert names >= set(FIRST.split())
     assert list(COLOURS) == TWELVE.split()
+
+
+def test_the_embedded_model_has_read_what_people_type_first() -> None:
+    assert set(json.loads((EMBEDDED / "vocabulary.json").read_text())) >= {*FIRST.split(), *TWELVE.split()}

@@ -71,7 +71,7 @@ def test_svg_is_drawn_with_its_transparency() -> None:
 
 def test_icons_are_found_by_name(tmp_path: Path) -> None:
     (tmp_path / "jack-o-lantern.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>')
-    names = {"1f383": EmojiName("jack-o-lantern", "", "", ()), "1f431": EmojiName("cat face", "", "", ())}
+    names = {"1f383": EmojiName("jack-o-lantern", ()), "1f431": EmojiName("cat face", ())}
     assert [sequence for sequence, _ in icons(tmp_path, names, ["1f383", "1f431", "0"])] == ["1f383"]
 
 

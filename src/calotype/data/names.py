@@ -1,4 +1,4 @@
-"""Unicode's names for emoji: names and groups from ``emoji-test.txt`` (UTS 51), keywords from CLDR's annotations."""
+"""Unicode's names for emoji, from ``emoji-test.txt`` (UTS 51), and keywords, from CLDR's annotations."""
 
 import re
 from collections.abc import Iterable
@@ -11,12 +11,15 @@ _LINE = re.compile(r"([0-9A-F ]+); (?:fully-qualified|component)\s+# \S+ E[\d.]+
 
 @dataclass(frozen=True)
 class EmojiName:
-    """What Unicode says of one emoji: ``grinning cat``, in subgroup ``cat-face`` of group ``Smileys & Emotion``."""
+    """What Unicode calls one emoji: ``soft ice cream``, and also ``dessert`` and ``icecream``."""
 
     name: str
-    group: str
-    subgroup: str
     keywords: tuple[str, ...]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All words of both, in lower case."""
+        return frozenset(word for text in (self.name, *self.keywords) for word in text.lower().split())
 
 
 def emoji_names(test: Path, annotations: Iterable[Path] = ()) -> dict[str, EmojiName]:
@@ -26,15 +29,10 @@ def emoji_names(test: Path, annotations: Iterable[Path] = ()) -> dict[str, Emoji
     newer than the annotations have no keywords.
     """
     keywords = {sequence: words for path in annotations for sequence, words in _keywords(path)}
-    names, group, subgroup = {}, "", ""
-    for line in test.read_text("utf-8").splitlines():
-        if line.startswith("# group: "):
-            group = line.removeprefix("# group: ")
-        elif line.startswith("# subgroup: "):
-            subgroup = line.removeprefix("# subgroup: ")
-        elif match := _LINE.match(line):
-            sequence = spelled(int(point, 16) for point in match[1].split())
-            names[sequence] = EmojiName(match[2], group, subgroup, keywords.get(sequence, ()))
+    names = {}
+    for match in filter(None, map(_LINE.match, test.read_text("utf-8").splitlines())):
+        sequence = spelled(int(point, 16) for point in match[1].split())
+        names[sequence] = EmojiName(match[2], keywords.get(sequence, ()))
     return names
 
 

@@ -1,7 +1,7 @@
 """The vocabulary of the embedded model: Unicode code point -> everyday name, then other names people use.
 
-Chosen by hand: what people type first, spread over the groups, countable, free of colour words, and no two alike at
-48 pixels (nearest neighbour below 22 dB on grey).
+Chosen by hand, nearly all among Unicode's names and CLDR's keywords: what people type first, spread over the groups,
+countable, free of colour words, and no two alike at 48 pixels (nearest neighbour below 22 dB on grey).
 """
 
 THINGS: dict[str, dict[str, tuple[str, ...]]] = {
