@@ -59,7 +59,9 @@ def pull(name: str, files: Sequence[str] = (), variant: str | None = None) -> Pa
     broken transfer goes on where it stopped. ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HUB_CACHE`` and ``HF_HUB_OFFLINE``
     are heeded. Raises CalotypeError naming what is wrong.
     """
-    unknown = f"{name!r} is no name on the hub: names are owner/name, as in runwayml/stable-diffusion-v1-5."
+    unknown = (
+        f"{name!r} is no name on the hub: names are owner/name, as in stable-diffusion-v1-5/stable-diffusion-v1-5."
+    )
     if not _NAME.fullmatch(name):
         raise CalotypeError(unknown)
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):

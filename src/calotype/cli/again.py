@@ -1,4 +1,4 @@
-"""``calotype again PNG``: a picture made once more from what it says of itself."""
+"""``calotype again PICTURE``: a picture made once more from what it says of itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calotype.cli import output, runs
+from calotype.cli.asking import MODEL
 
 if TYPE_CHECKING:
     from calotype.api import Studio
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def again(
-    png: Annotated[Path, typer.Argument(help="A picture of Calotype's, A1111's or ComfyUI's.")],
+    picture: Annotated[Path, typer.Argument(help="A picture of Calotype's, A1111's or ComfyUI's.")],
     out: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png.")] = Path(
         "out"
     ),
-    model: Annotated[Path | None, typer.Option(help="The model, if it is not the embedded one.")] = None,
+    model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
     vae: Annotated[Path | None, typer.Option(help=runs.VAE)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as then.")] = None,
 ) -> None:
@@ -29,7 +30,7 @@ def again(
     from calotype.imaging.provenance import read_provenance
     from calotype.pipeline import planned
 
-    found = read_provenance(png)
+    found = read_provenance(picture)
     (path,) = output.paths(out, [found.recipe])
     studio = runs.studio_of(found, model, [vae] if vae else [], threads)
     found = found.fitted(_left_out(studio))

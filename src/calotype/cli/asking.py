@@ -78,6 +78,8 @@ DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """The types of numbers by the names that people know, and by torch's."""
 MODEL = "A folder, a file, or owner/name of a model that was pulled. Without it: the embedded one."
 """What ``--model`` takes, wherever it is asked for."""
+DEVICE = "cpu, cuda, cuda:1 or mps; without it, a GPU where there is one."
+"""What ``--device`` takes."""
 
 _MAKING = {
     "count": (
@@ -89,7 +91,7 @@ _MAKING = {
     ),
     "model": (Path | None, typer.Option(help=MODEL), None),
     "vae": (Path | None, typer.Option(help="A file whose autoencoder takes the place of the model's own."), None),
-    "device": (str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; without it, a GPU where there is one."), None),
+    "device": (str | None, typer.Option(help=DEVICE), None),
     "dtype": (
         str | None, typer.Option(help="fp32, bf16 or fp16; without it, what the device is fast at, for large models."),
         None,

@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from calotype.cli.asking import MODEL
 from calotype.cli.stages import show
-from calotype.errors import CalotypeError
+from calotype.errors import lacking
 from calotype.recipe import SAMPLER, Recipe
 
 _FIELDS = Recipe.model_fields
@@ -17,9 +18,11 @@ _FIELDS = Recipe.model_fields
 def evaluate(
     model: Annotated[
         Path | None,
-        typer.Argument(help="The folder of a diffusers model. Without it: the embedded one, or what is trained of it."),
+        typer.Argument(help=f"{MODEL.removesuffix('.')}, or what is trained of it."),
     ] = None,
-    out: Annotated[Path, typer.Option("-o", help="The folder for the table and all samples.")] = Path("evaluation"),
+    out: Annotated[Path, typer.Option("-o", "--output", help="The folder for the table and all samples.")] = Path(
+        "evaluation"
+    ),
     only: Annotated[
         Literal["vae", "text", "oracle", "pictures"] | None, typer.Option(help="One part of the suite.")
     ] = None,
@@ -48,7 +51,7 @@ def evaluate(
         from calotype.data.sprites import load_bank
         from calotype.lab import subject, suite
     except ImportError as error:
-        raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
+        raise lacking("measuring", error.name, "lab") from error
 
     parts = suite.PARTS if only is None else (only,)
     plan = (

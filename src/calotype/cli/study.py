@@ -10,7 +10,7 @@ from rich.progress import track
 
 from calotype.cli.asking import MODEL
 from calotype.cli.stages import show
-from calotype.errors import CalotypeError
+from calotype.errors import CalotypeError, lacking
 from calotype.recipe import Recipe
 
 study = typer.Typer(name="study", help="Measure what people guess about.", no_args_is_help=True)
@@ -19,7 +19,7 @@ study = typer.Typer(name="study", help="Measure what people guess about.", no_ar
 @study.command()
 def samplers(
     prompts: Annotated[Path, typer.Option(help="A file with a prompt on each line.")],
-    model: Annotated[Path | None, typer.Option(help="The model; without it: the embedded one.")] = None,
+    model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
     steps: Annotated[str, typer.Option(help="Numbers of steps.")] = "4,6,8,10,15,20,30,50",
     names: Annotated[str, typer.Option("--samplers", help="Names that `calotype samplers` lists.")] = (
         "Euler,Heun,DPM++ 2M,UniPC,DDIM,LMS,DEIS"
@@ -28,9 +28,9 @@ def samplers(
     cfg_scale: Annotated[float, typer.Option(min=0, max=100, help="How strongly prompts are followed.")] = 4.0,
     scheduler: Annotated[str, typer.Option(help="One for all, or automatic: each sampler's usual one.")] = "automatic",
     reference_steps: Annotated[int, typer.Option(min=2, help="Heun steps of the solution to compare with.")] = 256,
-    out: Annotated[Path, typer.Option("-o", help="The folder for the page, the table and the pictures.")] = Path(
-        "study"
-    ),
+    out: Annotated[
+        Path, typer.Option("-o", "--output", help="The folder for the page, the table and the pictures.")
+    ] = Path("study"),
 ) -> None:
     """Measure samplers against the exact solution. Ctrl-C stops; the same command goes on with what is there.
 
@@ -50,7 +50,7 @@ def samplers(
         from calotype.lab import study as lab
         from calotype.lab.study_page import write_page
     except ImportError as error:
-        raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
+        raise lacking("measuring", error.name, "lab") from error
 
     import torch
 
@@ -72,7 +72,9 @@ def abilities(
     steps: Annotated[int, typer.Option(min=1, help="Steps of each picture.")] = 20,
     cfg_scale: Annotated[float, typer.Option(min=0, max=100, help="How strongly prompts are followed.")] = 4.0,
     model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
-    out: Annotated[Path, typer.Option("-o", help="The folder for the page and all pictures.")] = Path("abilities"),
+    out: Annotated[Path, typer.Option("-o", "--output", help="The folder for the page and all pictures.")] = Path(
+        "abilities"
+    ),
 ) -> None:
     """Measure whether pictures keep to an input, an emphasis and a mask, by the judges of the embedded model's world.
 
@@ -87,7 +89,7 @@ def abilities(
         from calotype.data.sprites import load_bank
         from calotype.lab import abilities_page as lab
     except ImportError as error:
-        raise CalotypeError(f"measuring needs {error.name}: pip install 'calotype[lab]'.") from error
+        raise lacking("measuring", error.name, "lab") from error
 
     for name in only or ():
         if name not in lab.ABILITIES:

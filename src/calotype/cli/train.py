@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from calotype.cli.asking import DEVICE
+
 if TYPE_CHECKING:
     from calotype.training.loop import Metrics
 
 
 def train(
     run: Annotated[Path, typer.Argument(help="The run file, for instance runs/embedded/vae.toml.")],
-    device: Annotated[str | None, typer.Option(help="A torch device. Without it: a GPU if there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help=DEVICE)] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of going on.")] = False,
 ) -> None:
     """Train one stage from its run file. Ctrl-C saves and stops; the same command goes on.

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from calotype.cli import runs
+from calotype.cli.asking import MODEL
 
 
 def verify(
     png: Annotated[Path, typer.Argument(help="A picture of Calotype's.")],
-    model: Annotated[Path | None, typer.Option(help="The model, if it is not the embedded one.")] = None,
+    model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
     vae: Annotated[Path | None, typer.Option(help=runs.VAE)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as then.")] = None,
 ) -> None:

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from calotype.errors import CalotypeError
+from calotype.errors import CalotypeError, lacking
 
 _VARIATION_SELECTOR = 0xFE0F
 
@@ -18,7 +18,7 @@ def opened(font: Path) -> Any:
     try:
         from fontTools.ttLib import TTFont, TTLibError
     except ImportError as error:
-        raise CalotypeError("reading emoji fonts needs fonttools: pip install 'calotype[art]'.") from error
+        raise lacking("reading emoji fonts", "fonttools", "art") from error
     try:
         return TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
     except (TTLibError, OSError) as error:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from calotype.data.sprites import Pixels
-from calotype.errors import CalotypeError
+from calotype.errors import lacking
 
 
 def drawn_svg(svg: str, width: int = 128) -> Pixels:
@@ -14,6 +14,6 @@ def drawn_svg(svg: str, width: int = 128) -> Pixels:
     try:
         import resvg_py
     except ImportError as error:
-        raise CalotypeError("drawing SVG art needs resvg_py: pip install 'calotype[art]'.") from error
+        raise lacking("drawing SVG art", "resvg_py", "art") from error
     with Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=svg, width=width, skip_system_fonts=True))) as image:
         return np.asarray(image.convert("RGBA"))
