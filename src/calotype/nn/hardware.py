@@ -41,6 +41,11 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
 
 
+def half_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device is fast at it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast_dtype(device) == torch.bfloat16)
+
+
 def usual_dtype(device: torch.device, parameters: int) -> torch.dtype:
     """What a model whose U-Net has so many ``parameters`` is loaded in, unless it is asked for otherwise."""
     return torch.float32 if parameters < SMALL else fast_dtype(device)

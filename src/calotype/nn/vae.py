@@ -131,15 +131,15 @@ def fold_latent_statistics(vae: Autoencoder, mean: Float[Tensor, "z"], std: Floa
     Latents that had these statistics have mean 0 and deviation 1 from now on, and decode to the same pictures. So
     ``scaling_factor`` can stay one scalar, which is all that Stable Diffusion pipelines know. Changes ``vae`` in place.
     """
-    # In float64, so that folding rounds each number once.
-    mean, std = mean.double(), std.double()
+    # In float64, so that folding rounds each number once; on the CPU, since not every GPU has it.
+    mean, std = mean.cpu().double(), std.cpu().double()
     ones, zeros = torch.ones_like(std), torch.zeros_like(mean)
     quant, post = vae.quant_conv, vae.post_quant_conv
     scale, shift = torch.cat([std, ones]), torch.cat([mean, zeros])
     assert quant.bias is not None and post.bias is not None
-    quant_bias = (quant.bias.double() - shift) / scale - torch.cat([zeros, 2 * std.log()])
-    post_bias = post.bias.double() + post.weight.double()[:, :, 0, 0] @ mean
-    quant.weight.copy_(quant.weight.double() / scale[:, None, None, None])
+    quant_bias = (quant.bias.cpu().double() - shift) / scale - torch.cat([zeros, 2 * std.log()])
+    post_bias = post.bias.cpu().double() + post.weight.cpu().double()[:, :, 0, 0] @ mean
+    quant.weight.copy_(quant.weight.cpu().double() / scale[:, None, None, None])
     quant.bias.copy_(quant_bias)
-    post.weight.copy_(post.weight.double() * std[None, :, None, None])
+    post.weight.copy_(post.weight.cpu().double() * std[None, :, None, None])
     post.bias.copy_(post_bias)
