@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
-from calotype.files import written_whole
+from calotype.errors import CalotypeError
+from calotype.files import cache_dir, written_whole
 
 
 def test_what_safetensors_writes_is_no_more_private_than_other_files(tmp_path: Path) -> None:
@@ -11,3 +13,11 @@ def test_what_safetensors_writes_is_no_more_private_than_other_files(tmp_path: P
     with written_whole(tmp_path / "weights") as temporary:
         save_file({"x": torch.zeros(1)}, temporary)
     assert (tmp_path / "weights").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300])
+def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / place))
+    with pytest.raises(CalotypeError, match=r"cannot make the cache folder .*\. Name another place in CALOTYPE_CACHE"):
+        cache_dir("runs")

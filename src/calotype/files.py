@@ -12,12 +12,20 @@ from calotype.errors import CalotypeError
 
 
 def cache_dir(*parts: str) -> Path:
-    """The user's cache folder, created: ``CALOTYPE_CACHE``, else ``calotype`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    """The user's cache folder, created: ``CALOTYPE_CACHE``, else ``calotype`` in ``XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Raises CalotypeError when it cannot be made.
+    """
     base = os.environ.get("CALOTYPE_CACHE")
     if base is None:
         base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype")
     folder = Path(base, *parts)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CalotypeError(
+            f"cannot make the cache folder {folder}: {error.strerror}. Name another place in CALOTYPE_CACHE."
+        ) from error
     return folder
 
 

@@ -7,6 +7,7 @@ from PIL import Image, ImageFilter
 
 from calotype.data.spec import Object
 from calotype.data.sprites import SpriteBank
+from calotype.errors import CalotypeError
 from calotype.lab import detector
 
 
@@ -81,6 +82,13 @@ def test_it_learns(bank, tmp_path, monkeypatch):
     few = SpriteBank(bank.style, bank.sprites[:3])
     losses = [progress.loss for progress in detector.train(few, steps=12)]
     assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_a_damaged_file_is_named(bank, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
+    detector.path(bank).write_bytes(b"x")
+    with pytest.raises(CalotypeError, match="is damaged: remove it"):
+        detector.load(bank)
 
 
 def test_damage_changes_a_picture_a_little(singles, rng):

@@ -79,7 +79,7 @@ def _note(key: str) -> Path | None:
     """Where the hash is remembered; nowhere if there is no place for a cache."""
     try:
         return cache_dir("hashes") / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    except OSError:
+    except CalotypeError:
         return None
 
 

@@ -39,9 +39,9 @@ def latent_rgb(model: Model) -> Float[Tensor, "c_plus_1 3"]:
     name = f"{model.hash}.safetensors"
     try:
         cached: Tensor = load_file(cache_dir("previews") / name)["latent_rgb"]
-    except (OSError, SafetensorError, KeyError):  # not there yet, or damaged
+    except (OSError, SafetensorError, KeyError, CalotypeError):  # not there yet, or damaged, or no place for it
         factors = _fitted(model)
-        with suppress(OSError, CalotypeError), written_whole(cache_dir("previews") / name) as temporary:
+        with suppress(CalotypeError), written_whole(cache_dir("previews") / name) as temporary:
             save_file({"latent_rgb": factors}, temporary)
         return factors
     return cached
