@@ -9,6 +9,9 @@ from calotype.training.run import OptimizerSettings, Phase, Run, read
 MakeRun = Callable[..., Run]
 
 
+PHASED = 'name = "x"\ntask = "unet"\n[[phases]]\nsize = {size}\nbatch = 1\nsteps = 1\nlr = [1, 1]\n'
+
+
 def phase(steps: int, *lr: float, batch: int = 1) -> Phase:
     return Phase(size=64, batch=batch, steps=steps, lr=(lr[0], lr[-1]))
 
@@ -65,6 +68,17 @@ def test_other_settings_cannot_change(make_run: MakeRun) -> None:
         ('name = "x"\ntask = "vea"', "task"),
         ('name = "../x"\ntask = "vae"', "name"),
         ("name = ", "cannot read"),
+        (PHASED.format(size=100), r"phases\.0\.size"),
+        (PHASED.format(size=72), r"phases\.0\.size"),
+        (PHASED.format(size=16), r"phases\.0\.size"),
+        (PHASED.format(size=64) + "counts = []", r"phases\.0\.counts: not all shares can be 0"),
+        (PHASED.format(size=64) + "counts = [0, 0, 0]", r"phases\.0\.counts: not all shares"),
+        (PHASED.format(size=64) + "counts = [1, 1, 1, 1]", r"phases\.0\.counts"),
+        (PHASED.format(size=64) + "counts = [1, -1, 1]", r"phases\.0\.counts\.1"),
+        (PHASED.format(size=64) + "counts = [1, inf]", r"phases\.0\.counts\.1"),
+        (PHASED.format(size=64).replace("[1, 1]", "[1, nan]"), r"phases\.0\.lr\.1"),
+        ('name = "x"\ntask = "vae"\noptimizer.betas = [1.5, 0.9]', r"optimizer\.betas\.0"),
+        ('name = "x"\ntask = "vae"\noptimizer.weight_decay = -0.1', r"optimizer\.weight_decay"),
         ('name = "x"\ntask = "vae"\n[[phases]]\nsize = 64\nbatch = 0\nsteps = 1\nlr = [1, 1]', r"phases\.0\.batch"),
     ],
 )

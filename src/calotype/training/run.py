@@ -3,34 +3,53 @@
 import tomllib
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from calotype.configs import PRESETS, ModelConfig
 from calotype.data.scenes import COUNTS
 from calotype.errors import CalotypeError
 
 TaskName = Literal["tokenizer", "vae", "clip", "unet", "export"]
+_Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _not_all_zero(counts: tuple[float, ...]) -> tuple[float, ...]:
+    if sum(counts) == 0:
+        raise ValueError("not all shares can be 0")
+    return counts
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Phase(_Value):
     """A stretch of steps on scenes of one size. The learning rate goes from the first to the second value, linearly."""
 
-    size: PositiveInt
+    size: int = Field(ge=32, multiple_of=16)
+    """The scenes' side in pixels; the autoencoder's loss halves it four times."""
     batch: PositiveInt
     steps: PositiveInt
-    lr: tuple[float, float]
+    lr: tuple[NonNegativeFloat, NonNegativeFloat]
     scenes: PositiveInt = 40_000
     """How many different ones the U-Net learns from, out of the latent cache; the other tasks draw ever new ones."""
-    counts: tuple[float, ...] = COUNTS
-    """The shares of the U-Net's scenes with one, two and three things. See `World`."""
+    counts: Annotated[tuple[NonNegativeFloat, ...], AfterValidator(_not_all_zero)] = Field(
+        COUNTS, max_length=len(COUNTS)
+    )
+    """The shares of scenes with one, two and three things. See `World`."""
     grid: NonNegativeInt = 0
-    """Pixels of the grid that the things of the U-Net's scenes stand on; 0: anywhere. See `World`."""
+    """Pixels of the grid that the things of the scenes stand on; 0: anywhere. See `World`."""
     median_time: float | None = Field(None, gt=0, lt=1)
     """Where the bell of the U-Net's times has its median, in shares of the schedule; None: they are spread evenly. Most
     are then spent where a thing takes its shape, few where the noise hides all of it or nothing (arXiv 2403.03206,
@@ -45,8 +64,8 @@ class Phase(_Value):
 class OptimizerSettings(_Value):
     """AdamW (arXiv 1711.05101); matrices and kernels decay, norms and biases do not."""
 
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.01
+    betas: tuple[_Beta, _Beta] = (0.9, 0.99)
+    weight_decay: NonNegativeFloat = 0.01
     clip: float = Field(1.0, gt=0)
     """The largest norm of the gradient."""
     warmup: NonNegativeInt = 200
@@ -169,4 +188,6 @@ def read(path: Path) -> Run:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CalotypeError(f"run file {path}: {where}: {first['msg']}. See runs/embedded for examples.") from error
+        raise CalotypeError(
+            f"run file {path}: {where}: {first['msg'].removeprefix('Value error, ')}. See runs/embedded for examples."
+        ) from error
