@@ -84,13 +84,15 @@ def write_folder(
     dtype: "torch.dtype | None" = None,
     sampler: str = "",
     scheduler: str = "",
+    beside: Mapping[str, str] | None = None,
 ) -> None:
     """Write a model as the folder that ``diffusers.StableDiffusionPipeline.from_pretrained(path)`` opens, in float16.
 
     ``tokenizer_files`` holds the text of vocab.json and merges.txt by file name; ``sampler`` and ``scheduler`` are its
-    publisher's, if one is known. The folder appears whole or not at all; a model that was there is replaced, but the
-    files beside its model_index.json (its card) are kept. Raises CalotypeError if ``path`` holds anything else, cannot
-    be written, or ``dtype`` cannot hold a weight.
+    publisher's, if one is known; ``beside`` is the text of files that go beside model_index.json, by name. The folder
+    appears whole or not at all; a model that was there is replaced, but other files beside its model_index.json (its
+    card) are kept. Raises CalotypeError if ``path`` holds anything else, cannot be written, or ``dtype`` cannot hold a
+    weight.
     """
     parts = (*(encoder.config for encoder in networks.text), networks.vae.config, networks.unet.config)
     assert parts == (*config.text, config.vae, config.unet), "these networks are of another configuration"
@@ -100,6 +102,8 @@ def write_folder(
             f"cannot write model {config.name}: diffusers' json files have no words for its configuration."
         )
     with _whole_folder(Path(path)) as folder:
+        for name, text in (beside or {}).items():
+            (folder / name).write_text(text, encoding="utf-8")
         for component, content in settings.items():
             _write_json(folder / _SETTINGS[component], content)
         for encoder, component in zip(networks.text, text_encoders(settings["index"]), strict=True):
@@ -189,7 +193,7 @@ def _whole_folder(path: Path) -> Iterator[Path]:
             yield new
             if path.exists():
                 for card in path.iterdir():
-                    if card.is_file() and card.name != _INDEX:
+                    if card.is_file() and not (new / card.name).exists():
                         shutil.copy2(card, new)
                 path.replace(Path(scratch, "old"))
             new.replace(path)

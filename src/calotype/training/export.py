@@ -10,7 +10,6 @@ from calotype.checkpoints.networks import Networks
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.vocabulary import tokenizer_files
 from calotype.errors import CalotypeError
-from calotype.files import written_whole
 from calotype.model import WORDS, Model
 from calotype.text.words import words
 from calotype.training import scenes, state, tokenizer
@@ -19,16 +18,18 @@ from calotype.training.unet import beginning
 
 
 def export(run: Run) -> Path:
-    """Write the model, in float16, to the folder that the run file names, and the words of its world beside it."""
+    """Write the model, in float16, to the folder that the run file names, with what its base's publisher chose.
+
+    The words of the run's world are beside it, unless its base is of no such world: one that lists none.
+    """
     if run.folder is None:
         raise CalotypeError(f"run {run.name!r} does not say where the model goes: give it a folder.")
     model = beginning(run, torch.device("cpu"))
     state.load_product(run.needs("unet"), model.unet)
     networks = Networks(model.text_encoders, model.vae, model.unet)
-    write_folder(run.folder, model.config, networks, vocabulary(run, model))
-    known = sorted({word for caption in tokenizer.captions(scenes.bank(run.style)) for word in words(caption)})
-    with written_whole(run.folder / WORDS) as path:
-        path.write_text(json.dumps(known) + "\n", encoding="utf-8")
+    beside = {WORDS: _known(run)} if model.words or run.base is None else {}
+    own = model.sampler, model.scheduler
+    write_folder(run.folder, model.config, networks, vocabulary(run, model), torch.float16, *own, beside)
     return run.folder
 
 
@@ -38,3 +39,9 @@ def vocabulary(run: Run, model: Model) -> dict[str, str]:
         return tokenizer_files(open_checkpoint(model.files[0]))
     source = state.folder(run.needs("tokenizer"))
     return {name: (source / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
+
+
+def _known(run: Run) -> str:
+    """The text of the file that lists the words of the run's world."""
+    said = (words(caption) for caption in tokenizer.captions(scenes.bank(run.style)))
+    return json.dumps(sorted({word for some in said for word in some})) + "\n"
