@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from calotype.checkpoints.settings import write_model
 from calotype.configs import EMBEDDED
+from calotype.nn.hardware import half_precision
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
-from calotype.training.loop import adamw, half_precision
+from calotype.training.loop import adamw
 from calotype.training.run import OptimizerSettings
 
 Step = Callable[[], Tensor]

@@ -19,7 +19,6 @@ def words() -> Tokenizer:
 @pytest.fixture
 def task(words: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> ClipTask:
     monkeypatch.setattr(clip, "EVALUATED", 12)
-    monkeypatch.setattr(clip, "SIZE", 64)
     return ClipTask(PRESETS["tiny"].text[0], words, drawn_bank(), torch.device("cpu"))
 
 
@@ -83,9 +82,9 @@ def test_figures_of_a_perfect_encoder_and_of_an_ignorant_one(task: ClipTask, mon
 
     monkeypatch.setattr(task, "_images", lambda drawn: of([scene.caption for scene in drawn], -1))
     monkeypatch.setattr(task, "_texts", lambda texts: of(texts, len(places)))
-    assert task.evaluate() == {"caption_found": 1, "picture_found": 1, "told_apart": 1}
+    assert task.evaluate(PHASE) == {"caption_found": 1, "picture_found": 1, "told_apart": 1}
     monkeypatch.setattr(task, "_texts", lambda texts: torch.ones(len(texts), len(places) + 1))
-    figures = task.evaluate()
+    figures = task.evaluate(PHASE)
     assert figures["told_apart"] == 0 and figures["caption_found"] < 0.5
 
 

@@ -6,6 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from calotype.cli import main
 from calotype.cli.train import train
 from calotype.errors import CalotypeError
 
@@ -49,3 +50,13 @@ def test_trains_goes_on_and_says_what_it_sees(app: typer.Typer, tmp_path: Path, 
 def test_mistakes_are_calotypes_own(app: typer.Typer, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [str(tmp_path / "none.toml")])
     assert isinstance(result.exception, CalotypeError)
+
+
+def test_a_cache_that_cannot_be_made_is_a_mistake_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.toml").write_text(RUN.format(steps=1))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "file"))
+    assert main(["train", str(tmp_path / "run.toml")]) == 2
+    assert "cannot make the cache folder" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import calotype
 from calotype.checkpoints.folder import write_folder
@@ -98,6 +101,52 @@ def test_the_cache_grows_and_is_not_made_twice(
     assert not torch.equal(latents.cached(vae, world, 2), first[:2])
 
 
+def test_a_damaged_part_of_the_cache_is_named(
+    config: ModelConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latents, "PART", 2)
+    vae, world = Autoencoder(config.vae), World(drawn_bank(), 64)
+    latents.cached(vae, world, 2)
+    (part,) = (cache / "latents").glob("*/*.safetensors")
+    part.write_bytes(part.read_bytes()[:-10])
+    with pytest.raises(CalotypeError, match=r"0000\.safetensors is damaged: remove it"):
+        latents.cached(vae, world, 2)
+
+
+def test_latents_are_in_the_scale_that_the_model_samples_in(
+    task: UNetTask, config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halved = replace(config, vae=replace(config.vae, scaling_factor=0.5))
+    half = UNetTask(replace(task.model, config=halved), drawn_bank(), [PHASE])
+    drawn = [each.batch(PHASE, np.random.default_rng(0))["latents"] for each in (task, half)]
+    assert torch.equal(drawn[1], drawn[0] / 2)
+    seen = []
+    monkeypatch.setattr(UNetTask, "_errors", lambda self, network, x0, *rest: seen.append(x0) or torch.zeros(len(x0)))
+    task.evaluate(PHASE)
+    half.evaluate(PHASE)
+    assert torch.equal(seen[-1], seen[0] / 2)
+
+
+def test_the_contexts_of_one_world_make_room_before_the_nexts_are_read(
+    task: UNetTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = PHASE.model_copy(update={"size": 32})
+    both = UNetTask(task.model, drawn_bank(), [PHASE, small])
+    read, alive = both._read_world, []
+    both.batch(PHASE, np.random.default_rng(0))
+    assert both._said is not None
+    first = weakref.ref(both._said[1])
+
+    def watched(phase: Phase) -> torch.Tensor:
+        alive.append(first() is not None)
+        return read(phase)
+
+    monkeypatch.setattr(both, "_read_world", watched)
+    for phase in (PHASE, small, small):
+        both.batch(phase, np.random.default_rng(0))
+    assert alive == [False]
+
+
 def context_of(task: UNetTask, text: str) -> torch.Tensor:
     with torch.no_grad():
         return task.whitening(task.text(task.tokenizer.encode(text)).context)
@@ -168,10 +217,10 @@ def test_the_text_encoder_is_frozen_and_the_text_counts(task: UNetTask) -> None:
 
 
 def test_evaluation_is_repeatable_and_the_sheet_shows_scenes_over_pictures(task: UNetTask) -> None:
-    figures = task.evaluate()
-    assert figures == task.evaluate()
+    figures = task.evaluate(PHASE)
+    assert figures == task.evaluate(PHASE)
     assert figures["held_out"] == pytest.approx(np.mean([figures[f"held_out_t{t}"] for t in unet.LEVELS]))
-    assert task.sheet().size == (2 * 64, 2 * 64)
+    assert task.sheet(PHASE).size == (2 * 64, 2 * 64)
 
 
 def test_the_chain_from_run_files_to_pictures(
@@ -323,6 +372,42 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
         return torch.cat([weight.flatten() for weight in task.module.parameters()])
 
     assert torch.equal(train("whole", [3]), train("stopped", [1, 2]))
+
+
+def test_a_resumed_run_reads_contexts_as_it_did_whatever_is_said_now(
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latents, "PART", 6)
+    monkeypatch.setattr(unet, "WHITENED", 20)
+    written(tmp_path / "base", config)
+    run = make_run(name="said", task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
+
+    def begun() -> UNetTask:
+        return unet.task(run, torch.device("cpu"))
+
+    def step(task: UNetTask) -> UNetTask:
+        steps = runs.follow(task, run)
+        next(steps)
+        steps.close()  # type: ignore[attr-defined]
+        return task
+
+    before = step(begun())
+    monkeypatch.setattr("calotype.data.scenes._PHRASE_WEIGHTS", {"name": 100.0})
+    after = begun()
+    todays = after.whitening.matrix.clone()
+    assert not torch.equal(todays, before.whitening.matrix)
+    step(after)
+    assert torch.equal(after.whitening.matrix, before.whitening.matrix)
+    assert torch.equal(after.whitening.mean, before.whitening.mean)
+    assert torch.equal(after.silence, before.silence)
+
+    path = state.folder("said") / "state.safetensors"  # as it was before checkpoints told
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({name: value for name, value in load_file(path).items() if "measured" not in name}, path, metadata)
+    old = begun()
+    assert state.State(run, old.module, old.frozen, old.measured).restore() == 2
+    assert torch.equal(old.whitening.matrix, todays)
 
 
 def test_a_base_that_is_told_more_than_a_text_is_refused(

@@ -25,8 +25,8 @@ from calotype.training.tokenizer import learned
 
 NEGATIVES = 2
 """Nearly right captions for each picture of a batch."""
-SIZE, EVALUATED = 128, 256
-"""The scenes of evaluations: their side, and among how many the right caption has to be found."""
+EVALUATED = 256
+"""The scenes of evaluations, among which the right caption has to be found."""
 
 
 class Contrastive(nn.Module):
@@ -59,7 +59,7 @@ class Contrastive(nn.Module):
 class ClipTask:
     """Symmetric cross-entropy over the pairs of a batch; pictures also choose among all nearly right captions."""
 
-    frozen = ()
+    frozen = measured = ()
 
     def __init__(self, text: TextConfig, tokenizer: Tokenizer, bank: SpriteBank, device: torch.device) -> None:
         self.module = Contrastive(text, ImageConfig()).to(device)
@@ -67,7 +67,7 @@ class ClipTask:
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
         """Pictures as bytes, the tokens of their captions, and those of the nearly right ones."""
-        drawn = scenes.draw(World(self.bank, phase.size), rng, phase.batch)
+        drawn = scenes.draw(World(self.bank, *phase.world), rng, phase.batch)
         false = [text for scene in drawn for text in _false(scene, int(rng.integers(2**62)))]
         return {
             "images": scenes.images(drawn),
@@ -87,9 +87,9 @@ class ClipTask:
         return loss, {"found": (logits.argmax(1) == right).float().mean(), "scale": self.module.scale.detach()}
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, phase: Phase) -> dict[str, float]:
         """Held-out scenes: the share of captions and of pictures found among all, and of near misses told apart."""
-        held_out = scenes.held_out(World(self.bank, SIZE), EVALUATED)
+        held_out = scenes.held_out(World(self.bank, phase.size), EVALUATED)
         captions = [scene.caption for scene in held_out]
         images, texts = self._images(held_out), self._texts(captions)
         scores = images @ texts.T
@@ -105,9 +105,9 @@ class ClipTask:
         }
 
     @torch.no_grad()
-    def sheet(self) -> Image.Image:
+    def sheet(self, phase: Phase) -> Image.Image:
         """Held-out scenes, each row over the pictures that their captions find among all held-out scenes."""
-        held_out = scenes.held_out(World(self.bank, SIZE), EVALUATED)
+        held_out = scenes.held_out(World(self.bank, phase.size), EVALUATED)
         pixels = scenes.images(held_out)
         shown = held_out[:8]
         found = (self._texts([scene.caption for scene in shown]) @ self._images(held_out).T).argmax(1).cpu()

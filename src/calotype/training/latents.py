@@ -8,14 +8,16 @@ import numpy as np
 import torch
 from jaxtyping import Float16
 from rich.progress import track
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from calotype.data.scenes import World
+from calotype.errors import CalotypeError
 from calotype.files import cache_dir, written_whole
+from calotype.nn.hardware import half_precision
 from calotype.nn.vae import Autoencoder
 from calotype.training import scenes
-from calotype.training.loop import half_precision
 from calotype.training.state import weights_hash
 
 PART = 2_000
@@ -27,14 +29,23 @@ _TOLD_BY = 50
 def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h w"]:
     """The likeliest latents of the training scenes with the seeds 0, 1, ... ``count`` - 1.
 
-    They depend on the autoencoder's weights and on the world's pictures, and are kept in the cache under these.
+    They depend on the autoencoder's weights and on the world's pictures, and are kept in the cache under these, not in
+    the U-Net's scale. Raises CalotypeError when a file there is damaged.
     """
     folder = cache_dir("latents", f"{weights_hash(vae)[:12]}-{world}-{_pictures(world)}")
     paths = [folder / f"{index:04d}.safetensors" for index in range(ceil(count / PART))]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     for index in track(missing, f"encoding scenes of {world.size} px", disable=not missing):
         _write(paths[index], vae, world, range(index * PART, (index + 1) * PART))
-    return torch.cat([load_file(path)["latents"] for path in paths])[:count]
+    return torch.cat([_read(path) for path in paths])[:count]
+
+
+def _read(path: Path) -> Float16[Tensor, "n c h w"]:
+    try:
+        part: Tensor = load_file(path)["latents"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise CalotypeError(f"{path} is damaged: remove it, and its scenes are encoded anew.") from error
+    return part
 
 
 def _pictures(world: World) -> str:

@@ -7,6 +7,7 @@ the noise of a step are functions of (seed, step) alone.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from calotype.nn.hardware import fast_dtype
+from calotype.errors import CalotypeError
+from calotype.nn.hardware import half_precision
 from calotype.training.run import OptimizerSettings, Phase, Run
 
 Batch = Mapping[str, Tensor]
@@ -31,17 +33,21 @@ class Task(Protocol):
     def frozen(self) -> Sequence[nn.Module]:
         """The networks it rests on, which stay as they are: with others it would be another task."""
 
+    @property
+    def measured(self) -> Sequence[Tensor]:
+        """What was measured before the first step and is the same to the last: in checkpoints, and filled from them."""
+
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
         """Examples for one step, on the CPU; perhaps on a thread of its own, one step ahead."""
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and the named parts of it worth watching. ``rng`` is a CPU generator."""
 
-    def evaluate(self) -> dict[str, float]:
-        """Figures on held-out scenes, of ``module`` as it stands."""
+    def evaluate(self, phase: Phase) -> dict[str, float]:
+        """Figures on held-out scenes of the phase's size, of ``module`` as it stands."""
 
-    def sheet(self) -> Image.Image:
-        """A picture of what ``module`` can do as it stands."""
+    def sheet(self, phase: Phase) -> Image.Image:
+        """A picture of what ``module`` can do in the phase's size as it stands."""
 
     def product(self) -> nn.Module:
         """The network that later stages and the export take, from ``module`` as it stands."""
@@ -62,7 +68,10 @@ class Metrics:
 
 
 def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0) -> Iterator[Metrics]:
-    """Train ``task.module`` from step ``start`` to the end of ``run``, yielding after each update."""
+    """Train ``task.module`` from step ``start`` to the end of ``run``, yielding after each update.
+
+    Raises CalotypeError, instead of yielding, when a gradient is not finite: the weights are lost then.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     device = parameters[0].device
 
@@ -78,10 +87,16 @@ def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0
             loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
+        clipped = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
         optimizer.step()
+        norm = clipped.item()  # only now, when a GPU has been told all it has to do
+        if not isfinite(norm):
+            raise CalotypeError(
+                f"the gradient of step {step + 1} is not finite: lower the learning rate before it. "
+                "The checkpoint is from before."
+            )
         figures = {name: part.item() for name, part in parts.items()}
-        yield Metrics(step + 1, run.steps, run.samples(step + 1), loss.item(), run.lr(step), norm.item(), figures)
+        yield Metrics(step + 1, run.steps, run.samples(step + 1), loss.item(), run.lr(step), norm, figures)
 
 
 def _in_turn(compose: Callable[[int], Batch], steps: range, device: torch.device) -> Iterator[Batch]:
@@ -110,11 +125,6 @@ def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=settings.betas, fused=True)
-
-
-def half_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where the device is fast at it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast_dtype(device) == torch.bfloat16)
 
 
 def hash_of(*numbers: int) -> int:

@@ -48,7 +48,7 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
 
     When a step was also an evaluation, its figures are among the parts of its metrics.
     """
-    kept = State(run, task.module, task.frozen)
+    kept = State(run, task.module, task.frozen, task.measured)
     if fresh:
         kept.save(0)  # so that the run before cannot come back if this one is killed before its first checkpoint
     step = kept.restore()
@@ -81,14 +81,15 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
 
 def _look(task: Task, run: Run, kept: State, step: int) -> dict[str, float]:
     """Sheet and evaluation of the averaged weights, when they are due; and what no gradient has reached yet."""
-    sheet, evaluate = step % run.cadence.sheet == 0, step % run.cadence.evaluate == 0 or step == run.steps
+    sheet, evaluate = (step % every == 0 or step == run.steps for every in (run.cadence.sheet, run.cadence.evaluate))
     if not sheet and not evaluate:
         return {}
+    phase, _ = run.phase(step - 1)
     with kept.ema.worn_by(task.module):
-        if sheet or step == run.steps:
+        if sheet:
             with written_whole(state.folder(run.name) / f"sheet-{step:06d}.png") as path:
-                task.sheet().save(path, format="PNG")
-        return {**task.evaluate(), "untaught": kept.untaught()} if evaluate else {}
+                task.sheet(phase).save(path, format="PNG")
+        return {**task.evaluate(phase), "untaught": kept.untaught()} if evaluate else {}
 
 
 @contextmanager

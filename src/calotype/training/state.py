@@ -28,9 +28,11 @@ def folder(name: str) -> Path:
 class State:
     """All that the rest of a run depends on: weights, their average, the optimizer's moments, the earlier stages."""
 
-    def __init__(self, run: Run, module: nn.Module, frozen: Sequence[nn.Module] = ()) -> None:
-        """Of a run that has not begun. ``module`` stays the caller's, and is what ``restore`` fills."""
-        self.run, self.module = run, module
+    def __init__(
+        self, run: Run, module: nn.Module, frozen: Sequence[nn.Module] = (), measured: Sequence[Tensor] = ()
+    ) -> None:
+        """Of a run that has not begun. ``module`` and ``measured`` stay the caller's, and ``restore`` fills them."""
+        self.run, self.module, self.measured = run, module, measured
         self.ema = Ema(module, run.ema)
         self.optimizer = adamw(module, run.optimizer)
         self._earlier = {stage: file_hash(_product(stage, name)) for stage, name in run.earlier.items()}
@@ -40,6 +42,7 @@ class State:
         """Write the checkpoint; the one before stays until this one is whole."""
         tensors = {f"model.{name}": value for name, value in self.module.state_dict().items()}
         tensors |= {f"ema.{name}": value for name, value in self.ema.weights.items()}
+        tensors |= {f"measured.{index}": value for index, value in enumerate(self.measured)}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         metadata = {"step": str(step), "run": self.run.model_dump_json(), "earlier": json.dumps(self._earlier)}
@@ -91,6 +94,8 @@ class State:
         self.module.load_state_dict(_below(tensors, "model."))
         for name, value in self.ema.weights.items():
             value.copy_(tensors[f"ema.{name}"])
+        for number, value in enumerate(self.measured):
+            value.copy_(tensors.get(f"measured.{number}", value))  # older checkpoints do not tell
         moments: dict[int, dict[str, Tensor]] = {}
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for name, value in _below(tensors, "optimizer.").items():
@@ -138,10 +143,13 @@ def load_product(name: str, module: nn.Module) -> None:
 
 
 def log(name: str, metrics: Metrics) -> None:
-    """Append one line to the run's log."""
-    with (folder(name) / "log.jsonl").open("a", encoding="utf-8") as file:
-        row = asdict(metrics)
-        file.write(json.dumps(row | row.pop("parts")) + "\n")
+    """Append one line to the run's log. Raises CalotypeError when the disk is full."""
+    path, row = folder(name) / "log.jsonl", asdict(metrics)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row | row.pop("parts")) + "\n")
+    except OSError as error:
+        raise CalotypeError(f"cannot write {path}: {error.strerror}. Make room, and start the run again.") from error
 
 
 def cut_log(name: str, step: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property
 from math import log
 
 import numpy as np
@@ -24,12 +24,13 @@ from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
 from calotype.model import Model
 from calotype.nn.clip import TextOutput
+from calotype.nn.hardware import half_precision
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
 from calotype.training import latents, scenes, state
 from calotype.training.clip import Contrastive
-from calotype.training.loop import Batch, half_precision
+from calotype.training.loop import Batch
 from calotype.training.run import Phase, Run
 from calotype.training.sheets import grid
 from calotype.training.tokenizer import learned
@@ -58,51 +59,49 @@ class UNetTask:
         self.model, self.bank, self.tokenizer = model, bank, model.tokenizers[0]
         self.text = model.text_encoders[0].eval().requires_grad_(False)
         self.frozen = (self.text, vae)
-        self.size = config.vae.sample_size
         most = {world: max(p.scenes for p in phases if p.world == world) for world in {p.world for p in phases}}
         self.cache = {world: latents.cached(vae, World(bank, *world), count) for world, count in most.items()}
-        some = World(bank, self.size)
+        some = World(bank, config.vae.sample_size)
         self.whitening = Whitening.of(self._read([caption(some.spec(seed)) for seed in range(WHITENED)]))
         if not anew:
             self.whitening.enter(self.module)
-        self._said = lru_cache(1)(self._read_world)
-        self.silence = self._context([""])
+        self.measured = (self.whitening.mean, self.whitening.matrix)
+        self._said: tuple[tuple[int, tuple[float, ...], int], Float[Tensor, "n tokens d"]] | None = None
         self.schedule = Schedule.of(config.schedule)
         self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
-        """Latents from the cache, what the text encoder makes of their captions, some of them empty, and times.
+        """Latents in the U-Net's scale, what the text encoder makes of their captions, some of them empty, and times.
 
         The times, in [0, 1), cover their distribution evenly in every batch (arXiv 2107.00630, appendix I.1).
         """
         chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
         even = (torch.arange(phase.batch) + rng.random()) / phase.batch
         empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
-        context = torch.where(empty[:, None, None], self.silence, self._said(phase.world)[chosen])
+        context = torch.where(empty[:, None, None], self.silence, self._contexts(phase)[chosen])
         time = (
             even
             if phase.median_time is None
             else torch.sigmoid(log(phase.median_time / (1 - phase.median_time)) + torch.special.ndtri(even))
         )
-        return {"latents": self.cache[phase.world][chosen].float(), "context": context, "time": time.float()}
+        x0 = self.cache[phase.world][chosen].float() * self.model.config.vae.scaling_factor
+        return {"latents": x0, "context": context, "time": time.float()}
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean error, and that of the earlier and of the later times."""
         x0 = batch["latents"]
-        self.size = x0.shape[-1] * self.model.config.vae.downscale
         t = (batch["time"] * len(self.schedule.sigmas)).long().clamp(max=len(self.schedule.sigmas) - 1)
         noise = torch.randn(x0.shape, generator=rng).to(x0.device)
         errors = self._errors(self.network, x0, t, noise, batch["context"])
         return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, phase: Phase) -> dict[str, float]:
         """The loss on held-out scenes at a few times, with noise that is the same in every evaluation."""
-        held_out = scenes.held_out(World(self.bank, self.size), EVALUATED)
-        vae = self.model.vae
-        device = vae.quant_conv.weight.device
-        pixels = scenes.to_unit(scenes.images(held_out).to(device))
-        x0 = torch.cat([vae.encode(some).mode for some in torch.split(pixels, 8)])
+        held_out = scenes.held_out(World(self.bank, phase.size), EVALUATED)
+        device = self.model.device
+        pixels = scenes.to_unit(scenes.images(held_out))
+        x0 = torch.cat([self.model.encode(some) for some in torch.split(pixels, 8)])
         context = self._context([scene.caption for scene in held_out]).to(device)
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)
         times = [torch.full((EVALUATED,), t, device=device) for t in LEVELS]
@@ -110,11 +109,11 @@ class UNetTask:
         figures = {f"held_out_t{t}": float(loss) for t, loss in zip(LEVELS, losses, strict=True)}
         return figures | {"held_out": float(torch.stack(losses).mean())}
 
-    def sheet(self) -> Image.Image:
+    def sheet(self, phase: Phase) -> Image.Image:
         """Held-out scenes over what the model makes of their captions, as its users would see it."""
-        asked = scenes.held_out(World(self.bank, self.size), SHOWN)
+        asked = scenes.held_out(World(self.bank, phase.size), SHOWN)
         recipes = [
-            Recipe(prompt=scene.caption, seed=seed, steps=20, cfg_scale=4, width=self.size, height=self.size)
+            Recipe(prompt=scene.caption, seed=seed, steps=20, cfg_scale=4, width=phase.size, height=phase.size)
             for seed, scene in enumerate(asked)
         ]
         model = replace(self.model, unet=self.product())
@@ -137,12 +136,23 @@ class UNetTask:
         target = self.parameterization.target(x0, noise, sigma)
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 
-    def _read_world(self, world: tuple[int, tuple[float, ...], int]) -> Float[Tensor, "n tokens d"]:
+    def _contexts(self, phase: Phase) -> Float[Tensor, "n tokens d"]:
         """The contexts of the cached scenes' captions: the encoder is frozen, so each needs to be read once only.
 
-        They take 39 kB each in the embedded model's size, 2.4 GB for 60,000.
+        They take 39 kB each in the embedded model's size, 2.4 GB for 60,000; only one world's are kept.
         """
-        drawn, count = World(self.bank, *world), len(self.cache[world])
+        if self._said is None or self._said[0] != phase.world:
+            self._said = None  # what another world said makes room before this one is read
+            self._said = phase.world, self._read_world(phase)
+        return self._said[1]
+
+    @cached_property
+    def silence(self) -> Float[Tensor, "1 tokens d"]:
+        """The context of an empty caption. Not to be asked for before ``measured`` is what it will stay."""
+        return self._context([""])
+
+    def _read_world(self, phase: Phase) -> Float[Tensor, "n tokens d"]:
+        drawn, count = World(self.bank, *phase.world), len(self.cache[phase.world])
         contexts = self.silence.new_empty((count, *self.silence.shape[1:]))
         for start in track(range(0, count, 100), "reading captions"):
             seeds = range(start, min(start + 100, count))

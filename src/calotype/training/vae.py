@@ -34,15 +34,15 @@ MEASURED = 256
 class VaeTask:
     """L1, Laplacian pyramid and gradients of the error, all in float32, and a whisper of the divergence."""
 
-    frozen = ()
+    frozen = measured = ()
 
     def __init__(self, config: VaeConfig, bank: SpriteBank, device: torch.device, evaluated: int = 48) -> None:
         self.module = Autoencoder(config).to(device)
-        self.bank, self.size, self.device, self.evaluated = bank, config.sample_size, device, evaluated
+        self.bank, self.device, self.evaluated = bank, device, evaluated
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
         """Pictures as bytes and their foreground."""
-        drawn = scenes.draw(World(self.bank, phase.size), rng, phase.batch)
+        drawn = scenes.draw(World(self.bank, *phase.world), rng, phase.batch)
         return {"images": scenes.images(drawn), "foreground": scenes.foreground([scene.spec for scene in drawn])}
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -58,9 +58,9 @@ class VaeTask:
         return reconstruction + KL * divergence, {"psnr": 10 * (4 / squared).log10(), "kl": divergence.detach()}
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, phase: Phase) -> dict[str, float]:
         """Mean PSNR in dB of the mode's reconstructions of held-out scenes: whole pictures, and object boxes alone."""
-        held_out = scenes.held_out(World(self.bank, self.size), self.evaluated)
+        held_out = scenes.held_out(World(self.bank, phase.size), self.evaluated)
         inside = scenes.foreground([scene.spec for scene in held_out]).to(self.device)
         originals = scenes.images(held_out).to(self.device)
         squared = torch.cat(
@@ -72,16 +72,17 @@ class VaeTask:
         whole, boxes = squared.mean((1, 2, 3)), (squared * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))
         return {"psnr_held_out": _decibels(whole), "psnr_boxes": _decibels(boxes)}
 
-    def sheet(self) -> Image.Image:
+    def sheet(self, phase: Phase) -> Image.Image:
         """Held-out scenes, each row over the row of its reconstructions."""
-        originals = scenes.images(scenes.held_out(World(self.bank, self.size), 16)).to(self.device)
+        originals = scenes.images(scenes.held_out(World(self.bank, phase.size), 16)).to(self.device)
         return grid([row for some in torch.split(originals, 8) for row in (some, self._round_trip(some))])
 
     @torch.no_grad()
     def product(self) -> Autoencoder:
         """The autoencoder with its latents' statistics over training scenes folded in: mean 0, deviation 1."""
         vae = copy.deepcopy(self.module)
-        drawn = scenes.images(scenes.draw(World(self.bank, self.size), np.random.default_rng(0), MEASURED))
+        world = World(self.bank, vae.config.sample_size)
+        drawn = scenes.images(scenes.draw(world, np.random.default_rng(0), MEASURED))
         latents = torch.cat([vae.encode(scenes.to_unit(some.to(self.device))).mode for some in torch.split(drawn, 8)])
         std, mean = torch.std_mean(latents, dim=(0, 2, 3))
         fold_latent_statistics(vae, mean, std)
