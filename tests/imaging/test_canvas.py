@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from calotype.errors import CalotypeError
-from calotype.imaging.canvas import canvas, natural_size
+from calotype.imaging.canvas import Box, canvas, natural_size
 from calotype.recipe import Recipe
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
@@ -44,7 +44,7 @@ def test_only_the_masked_part_is_enlarged_and_goes_back() -> None:
     ],
 )
 def test_the_part_is_a1111s(
-    picture: tuple[int, int], mask: tuple[int, ...], padding: int, size: tuple[int, int], box: tuple[int, ...]
+    picture: tuple[int, int], mask: Box, padding: int, size: tuple[int, int], box: Box
 ) -> None:
     """A1111 1.10.1, `get_crop_region_v2` and `expand_crop_region`, worked out by hand."""
     white = Image.new("L", picture)

@@ -192,7 +192,7 @@ def test_what_is_erased_leaves_no_trace(studio: Studio, fill: str) -> None:
     """Not even in the latents around it, whose numbers are those of many pixels."""
     other = PICTURE.copy()
     other.paste((250, 20, 90), mask=MASK)
-    fields = {"inpainting_fill": fill, "mask_blur": 0, "hr_scale": 1}
+    fields: dict[str, Any] = {"inpainting_fill": fill, "mask_blur": 0, "hr_scale": 1}
     one, two = (_picture(studio, init_image=inline(each), **fields) for each in (PICTURE, other))
     assert (one.tobytes() == two.tobytes()) == (fill != "original")
 
