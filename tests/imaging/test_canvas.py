@@ -43,9 +43,7 @@ def test_only_the_masked_part_is_enlarged_and_goes_back() -> None:
         ((640, 480), (301, 100, 400, 131), 1, (512, 768), (300, 40, 401, 191)),
     ],
 )
-def test_the_part_is_a1111s(
-    picture: tuple[int, int], mask: Box, padding: int, size: tuple[int, int], box: Box
-) -> None:
+def test_the_part_is_a1111s(picture: tuple[int, int], mask: Box, padding: int, size: tuple[int, int], box: Box) -> None:
     """A1111 1.10.1, `get_crop_region_v2` and `expand_crop_region`, worked out by hand."""
     white = Image.new("L", picture)
     white.paste(255, mask)
