@@ -13,6 +13,7 @@ from calotype import pipeline
 from calotype.checkpoints.hub import located
 from calotype.configs import Parameterization as Predicted
 from calotype.errors import CalotypeError
+from calotype.imaging.inputs import Inputs
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
@@ -44,7 +45,8 @@ class Studio(Model):
     def check(self, recipe: Recipe) -> None:
         """Raise CalotypeError for what this model cannot make, as far as that shows before anything is computed."""
         model = self.with_refiner(recipe)
-        pipeline.check(model, pipeline.settle(model, recipe))
+        inputs = Inputs(recipe)
+        pipeline.check(model, pipeline.settle(model, recipe, inputs), inputs)
 
     def preview(self, state: RunState, by: Literal["fit", "vae"] = "fit") -> Image.Image:
         """What a state's clean latent shows: ``by`` the fit about, in a millisecond, or ``by`` the vae, decoded."""

@@ -8,7 +8,7 @@ from calotype.diffusion.names import AUTOMATIC
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
 from calotype.imaging.canvas import natural_size
-from calotype.imaging.reading import read_picture
+from calotype.imaging.inputs import Inputs
 from calotype.model import Model
 from calotype.recipe import SAMPLER, Recipe
 
@@ -25,10 +25,10 @@ class Pass(Recipe):
     """Steps of the passes before."""
 
 
-def settle(model: Model, recipe: Recipe) -> Recipe:
+def settle(model: Model, recipe: Recipe, inputs: Inputs | None = None) -> Recipe:
     """The recipe with all that it left to the model, and to the picture it begins with, filled in.
 
-    Raises CalotypeError for a strength without a picture.
+    ``inputs`` are its pictures, where they are at hand. Raises CalotypeError for a strength without a picture.
     """
     sampler, scheduler = _named(model, recipe.sampler, recipe.scheduler)
     hr_sampler, hr_scheduler = recipe.hr_sampler, recipe.hr_scheduler
@@ -43,7 +43,9 @@ def settle(model: Model, recipe: Recipe) -> Recipe:
             strength = 1.0 if model.edits else _STRENGTH
         only_masked = recipe.mask and recipe.inpaint_area == "only masked"
         if not only_masked and not (recipe.width and recipe.height):
-            width, height = natural_size(recipe, read_picture(recipe.init_image))
+            picture = (inputs or Inputs(recipe)).picture
+            assert picture is not None, "the recipe names one"
+            width, height = natural_size(recipe, picture)
     elif strength is not None:
         raise CalotypeError(
             "denoising_strength tells how much of a picture changes, and there is none: give init_image, or leave it "

@@ -17,9 +17,10 @@ from calotype.diffusion.guidance import guided
 from calotype.diffusion.handover import handing_over
 from calotype.diffusion.samplers import SAMPLERS, Denoiser, SamplerState
 from calotype.errors import CalotypeError
+from calotype.imaging.inputs import Inputs
 from calotype.imaging.picture import Picture
 from calotype.imaging.pixels import to_image
-from calotype.imaging.reading import fingerprint, read_mask, read_picture
+from calotype.imaging.reading import fingerprint
 from calotype.model import Model
 from calotype.pipeline.check import check
 from calotype.pipeline.guides import guide_at
@@ -38,6 +39,8 @@ class RunState:
 
     passage: int
     state: SamplerState
+    inputs: Inputs
+    """The pictures the run began with, as they were then."""
     digests: tuple[str, ...] = ()
     """The digest of each step's latent so far."""
 
@@ -65,9 +68,10 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     its negative prompt go through the U-Net together if they are of one length. The only state of a pass of strength 0
     is its beginning.
     """
-    recipe = settle(model, recipe)
-    check(model, recipe)
-    scenes = [Scene(model, part) for part in passes(recipe)]
+    inputs = state.inputs if state else Inputs(recipe)
+    recipe = settle(model, recipe, inputs)
+    check(model, recipe, inputs)
+    scenes = [Scene(model, part, inputs) for part in passes(recipe)]
     begun = state.passage if state else 0
     for number, scene in enumerate(scenes[begun:], begun):
         with _memory_errors_told(scene.part):
@@ -81,20 +85,20 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
                 start = None if x is None else SamplerState(x, x)
             for current in _sampled(scene, sigmas, start):
                 digests = state.digests if state else ()
-                state = RunState(number, current, (*digests, digest(current.x)))
+                state = RunState(number, current, inputs, (*digests, digest(current.x)))
                 yield state
 
 
 @torch.inference_mode()
 def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture:
     """Go through the ``states`` of ``recipe`` and make the last one visible."""
-    recipe = settle(model, recipe)
     last = None
     for last in states:  # noqa: B007 - the last one is what is wanted
         pass
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
-    scene = Scene(model, passes(recipe)[last.passage])
+    recipe = settle(model, recipe, last.inputs)
+    scene = Scene(model, passes(recipe)[last.passage], last.inputs)
     with _memory_errors_told(scene.part):
         latent = _latent(scene, last)
         if not latent.isfinite().all():
@@ -155,11 +159,6 @@ def _latent(scene: Scene, state: RunState) -> Tensor:
 
 def record(model: Model, recipe: Recipe, state: RunState) -> Record:
     """All that the run of a settled recipe depends on, here and now, as far as ``state``."""
-    inputs = {}
-    if recipe.init_image:
-        inputs["init_image"] = fingerprint(read_picture(recipe.init_image))
-    if recipe.mask:
-        inputs["mask"] = fingerprint(read_mask(recipe.mask))
     return Record(
         recipe=recipe,
         model=model.config.name,
@@ -171,7 +170,7 @@ def record(model: Model, recipe: Recipe, state: RunState) -> Record:
         noise=recipe.rng,
         cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         versions={"calotype": version("calotype"), "torch": torch.__version__},
-        inputs=inputs,
+        inputs=state.inputs.fingerprints,
         digests=state.digests,
     )
 

@@ -15,6 +15,7 @@ from calotype.diffusion.samplers import SamplerState
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
 from calotype.imaging.comparison import differences
+from calotype.imaging.inputs import Inputs
 from calotype.model import Model
 from calotype.pipeline.passes import settle
 from calotype.pipeline.run import RunState, record
@@ -63,7 +64,7 @@ def save_run(path: Path, model: Model, recipe: Recipe, state: RunState, output: 
     tensors = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     values: dict[str, Any] = {
         "version": VERSION,
-        "record": record(model, settle(model, recipe), state).model_dump(mode="json"),
+        "record": record(model, settle(model, recipe, state.inputs), state).model_dump(mode="json"),
         "passage": state.passage,
         "counters": [sampler.index, sampler.calls, sampler.draws],
         "files": [str(file.absolute()) for file in model.files],
@@ -114,7 +115,9 @@ def _unpacked(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) ->
     index, calls, draws = values["counters"]
     state = SamplerState(tensors["x"], tensors["x0"], index, calls, draws, memory)
     files = tuple(Path(file) for file in values["files"])
-    return SavedRun(done, RunState(values["passage"], state, done.digests), files, values["output"])
+    return SavedRun(
+        done, RunState(values["passage"], state, Inputs(done.recipe), done.digests), files, values["output"]
+    )
 
 
 def _sha256(values: dict[str, Any], tensors: dict[str, Tensor]) -> str:

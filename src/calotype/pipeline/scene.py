@@ -16,8 +16,8 @@ from calotype.diffusion.variation import Centred, Variation
 from calotype.diffusion.windows import Window, blended, windowed, windows
 from calotype.errors import CalotypeError
 from calotype.imaging.canvas import Canvas, canvas
+from calotype.imaging.inputs import Inputs
 from calotype.imaging.pixels import to_image, to_pixels
-from calotype.imaging.reading import read_mask, read_picture
 from calotype.imaging.upscaling import enlarged
 from calotype.model import Model
 from calotype.pipeline.passes import Pass
@@ -30,6 +30,7 @@ class Scene:
 
     model: Model
     part: Pass
+    inputs: Inputs
 
     @property
     def size(self) -> tuple[int, int]:
@@ -40,10 +41,8 @@ class Scene:
     @cached_property
     def canvas(self) -> Canvas | None:
         """What is painted on; None where the picture comes from nothing."""
-        if self.part.init_image is None:
-            return None
-        mask = None if self.part.mask is None else read_mask(self.part.mask)
-        return canvas(self.part, read_picture(self.part.init_image), mask)
+        picture = self.inputs.picture
+        return None if picture is None else canvas(self.part, picture, self.inputs.mask)
 
     def check(self) -> None:
         """Raise CalotypeError for pictures that cannot be read or that the model cannot do without, and thin masks."""
