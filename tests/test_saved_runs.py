@@ -81,6 +81,15 @@ def test_another_model_is_refused(studio: Studio, saved: Path) -> None:
         read_run(saved).check(other)
 
 
+def test_a_model_that_was_read_otherwise_is_refused(studio: Studio, saved: Path, tiny_folder: Path) -> None:
+    other = load(tiny_folder, parameterization="epsilon")
+    assert other.hash == studio.hash
+    with pytest.raises(CalotypeError, match="read otherwise: as the files say, not parameterization epsilon"):
+        read_run(saved).check(other)
+    save_run(saved, other, RECIPE, next(other.states(RECIPE)), saved.with_name("a.png"))
+    assert read_run(saved).check(other) == []
+
+
 def test_another_picture_to_begin_with_is_refused(studio: Studio, tmp_path: Path) -> None:
     studio.generate("a", seed=1, steps=1).save(tmp_path / "begin.png")
     recipe = RECIPE.but(init_image=str(tmp_path / "begin.png"))
@@ -140,13 +149,13 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(studio: Studio, tmp_
 def test_another_version_is_refused(saved: Path) -> None:
     with safe_open(saved, "pt") as file:
         metadata = file.metadata()
-    values = {**json.loads(metadata["calotype_run"]), "version": 1}
+    values = {**json.loads(metadata["calotype_run"]), "version": 2}
     save_file(load_file(saved), saved, {"calotype_run": json.dumps(values)})
-    with pytest.raises(CalotypeError, match="of version 1, this Calotype reads version 2"):
+    with pytest.raises(CalotypeError, match="of version 2, this Calotype reads version 3"):
         read_run(saved)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 2, "sha256": ""}', None])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 3, "sha256": ""}', "[" * 100_000, None])
 def test_what_is_no_run_is_refused_in_one_line(saved: Path, text: str | None) -> None:
     save_file(load_file(saved), saved, None if text is None else {"calotype_run": text})
     with pytest.raises(CalotypeError, match=str(saved)) as error:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from calotype import pipeline
 from calotype.checkpoints.hub import located
+from calotype.configs import Choices
 from calotype.configs import Parameterization as Predicted
 from calotype.errors import CalotypeError
 from calotype.imaging.inputs import Inputs
@@ -65,6 +66,7 @@ class Studio(Model):
             refiner = load(name, str(self.device), self.dtype)
             if _latents(refiner) != _latents(self):
                 raise CalotypeError(f"{name} cannot refine what {self.config.name} begins: their latents differ.")
+            refiner = replace(refiner, vae=self.vae, config=replace(refiner.config, vae=self.config.vae))
             self._refined[name] = replace(self, refiner=refiner)
         return self._refined[name]
 
@@ -96,15 +98,7 @@ def load(
     path = EMBEDDED if path is None else Path(path)
     place = located(path, download)
     name = "embedded" if place == EMBEDDED else path.name if place != path and place.is_dir() else None
-    studio = Studio.read(
-        place,
-        name,
-        usable(device),
-        dtype,
-        ema=ema,
-        parameterization=parameterization,
-        zero_terminal_snr=zero_terminal_snr,
-    )
+    studio = Studio.read(place, name, usable(device), dtype, Choices(ema, parameterization, zero_terminal_snr))
     return studio if vae is None else studio.with_part(Path(vae))
 
 

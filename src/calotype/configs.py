@@ -1,10 +1,30 @@
 """Every constant of the networks and their noise schedules, as frozen values. Nothing here imports torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 Parameterization = Literal["epsilon", "v_prediction", "sample"]
 Spacing = Literal["leading", "trailing", "linspace"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is chosen where a model's files hold two, or known better than they tell it."""
+
+    ema: bool = False
+    """Whether the running averages in a single file are taken."""
+    parameterization: Parameterization | None = None
+    zero_terminal_snr: bool | None = None
+
+    def __str__(self) -> str:
+        chosen = {
+            each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != each.default
+        }
+        return ", ".join(f"{name} {value}" for name, value in chosen.items()) or "as the files say"
+
+
+AS_STORED = Choices()
+"""Nothing is chosen: what the files say holds."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -17,8 +17,7 @@ from calotype.checkpoints.networks import load_network, load_networks, settled
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.single import fitted, read_part
 from calotype.checkpoints.vocabulary import read_tokenizers
-from calotype.configs import ModelConfig
-from calotype.configs import Parameterization as Predicted
+from calotype.configs import AS_STORED, Choices, ModelConfig
 from calotype.diffusion.parameterization import PARAMETERIZATIONS, Parameterization
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
@@ -53,6 +52,8 @@ class Model:
     """The words it was trained on, in lower case; empty when they are not known."""
     refiner: "Model | None" = None
     """A model of the same latents that takes over at low noise, where a recipe asks for it."""
+    choices: Choices = AS_STORED
+    """How its files were read."""
 
     @classmethod
     def read(
@@ -61,19 +62,14 @@ class Model:
         name: str | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
-        *,
-        ema: bool = False,
-        parameterization: Predicted | None = None,
-        zero_terminal_snr: bool | None = None,
+        choices: Choices = AS_STORED,
     ) -> Self:
-        """The model in a diffusers folder, or in a single file of the original code. The choices: `open_checkpoint`.
+        """The model in a diffusers folder, or in a single file of the original code, read with these ``choices``.
 
         Without a ``dtype``, large models are in what the device is fast at, small ones in float32.
         Raises CalotypeError naming what is missing, damaged, or no model.
         """
-        checkpoint = open_checkpoint(
-            path, ema=ema, parameterization=parameterization, zero_terminal_snr=zero_terminal_snr
-        )
+        checkpoint = open_checkpoint(path, **asdict(choices))
         tokenizers = read_tokenizers(checkpoint)
         if dtype is None:
             size = sum(stored.count for stored in checkpoint.unet.weights.values())
@@ -90,6 +86,7 @@ class Model:
             checkpoint.sampler,
             checkpoint.scheduler,
             _read_words(path / WORDS),
+            choices=choices,
         )
 
     def with_part(self, path: Path) -> Self:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from calotype.configs import AS_STORED, Choices
 from calotype.diffusion.names import AUTOMATIC, spelling
 from calotype.errors import CalotypeError
 
@@ -300,14 +301,18 @@ class Recipe(_Value):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_our_names(cls, fields: dict[str, Any]) -> dict[str, Any]:
+    def _with_our_names(cls, fields: Any) -> Any:
         """Sampler and scheduler by any program's name, old ones for both ("DPM++ 2M Karras") too, become ours."""
+        if not isinstance(fields, dict):
+            return fields
         return {**fields, **_named(fields, "sampler", "scheduler"), **_named(fields, "hr_sampler", "hr_scheduler")}
 
     @model_validator(mode="before")
     @classmethod
-    def _of_their_kind(cls, fields: dict[str, Any]) -> dict[str, Any]:
+    def _of_their_kind(cls, fields: Any) -> Any:
         """No text that cannot be written, and no yes or no where a number is wanted."""
+        if not isinstance(fields, dict):
+            return fields
         for name, value in fields.items():
             for text in (name, value):
                 if isinstance(text, str) and _UNWRITABLE.search(text):
@@ -321,15 +326,17 @@ class Recipe(_Value):
 class Record(_Value):
     """A recipe whose every field is settled, and all else that can change a pixel."""
 
-    recipe: Recipe
+    recipe: Recipe = Field(description="the fields of a recipe")
     model: str
     model_hash: str
     """sha256 of the model's files, in hex."""
+    choices: Choices = AS_STORED
+    """How they were read."""
     refiner_hash: str = ""
     """That of the refiner's files, if there is one."""
     dtype: str
     device: str
-    threads: int
+    threads: int = Field(ge=1, description="a whole number from 1")
     noise: str
     """Whose random numbers: "cpu" is torch's CPU generator, "philox" that of NVIDIA's GPUs."""
     cpu: str = ""

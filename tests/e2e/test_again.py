@@ -54,7 +54,8 @@ def test_a_killed_run_ends_in_the_same_bytes(tiny_folder: Path, tmp_path: Path) 
         os.kill(running.pid, signal.SIGKILL)
     assert running.returncode == -signal.SIGKILL
     assert not cut.exists()
-    assert cli.main(["resume", str(kept)]) == 0
+    assert cli.main(["resume", str(kept), "--save-state-every", "100"]) == 0
+    assert not kept.exists()
     assert cli.main([*command, str(whole)]) == 0
     assert cut.read_bytes() == whole.read_bytes()
 
@@ -163,6 +164,19 @@ def test_another_autoencoder_is_put_in_again(
     own = tiny_folder / "vae" / "diffusion_pytorch_model.safetensors"
     assert cli.main(["resume", str(tmp_path / "run"), "--vae", str(own)]) == 2
     assert f"not {load(tiny_folder, vae=own).hash[:10]}. Give that one with --model" in capsys.readouterr().err
+
+
+def test_the_model_is_read_again_as_the_record_tells(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studio, whole = load(tiny_folder, parameterization="epsilon"), tmp_path / "a.png"
+    picture = studio.generate("a", seed=7, steps=2)
+    assert picture.tobytes() != load(tiny_folder).generate("a", seed=7, steps=2).tobytes()
+    picture.save(whole)
+    assert _verify(whole, tiny_folder, capsys) == (0, f"{whole}: equal: every step and every pixel\n")
+    save_run(tmp_path / "run", studio, picture.recipe, next(studio.states(picture.recipe)), tmp_path / "b.png")
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "b.png").read_bytes() == whole.read_bytes()
 
 
 def test_a_model_that_is_only_called_embedded_has_to_be_named(

@@ -1,6 +1,7 @@
 import pytest
 from PIL import Image
 
+from calotype.configs import Choices
 from calotype.imaging.comparison import compare, differences
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import fingerprint
@@ -37,6 +38,11 @@ def test_a_flipped_pixel_is_told_from_another_result(whole: Record) -> None:
     ("change", "cause"),
     [
         ({"model_hash": "f" * 64}, "another model file or --vae (6ce0161689 then, ffffffffff now)"),
+        (
+            {"choices": Choices(parameterization="epsilon", zero_terminal_snr=False)},
+            "another reading of the model's files (as the files say then, "
+            "parameterization epsilon, zero_terminal_snr False now)",
+        ),
         ({"threads": 1}, "another number of threads (2 then, 1 now)"),
         ({"cpu": "aarch64 DEFAULT"}, "another CPU (x86_64 AVX2 then, aarch64 DEFAULT now)"),
         ({"versions": {"calotype": "0.1.0", "torch": "2.12.0"}}, "another torch (2.13.0 then, 2.12.0 now)"),

@@ -37,6 +37,24 @@ def test_save_to_a_stream_carries_the_record(picture: Picture, tmp_path: Path, r
     assert read_record(tmp_path / "a.png") == record
 
 
+def test_a_file_that_is_open_carries_the_record_if_it_is_called_png(
+    picture: Picture, tmp_path: Path, record: Record
+) -> None:
+    for name in ("a.png", "b.PNG"):
+        with (tmp_path / name).open("wb") as file:
+            picture.save(file)
+        assert read_record(tmp_path / name) == record
+
+
+def test_without_a_format_that_can_be_told_nothing_is_written(picture: Picture, tmp_path: Path) -> None:
+    for place in (tmp_path / "a", tmp_path / "a.v2", str(tmp_path / "a.pgn"), io.BytesIO()):
+        with pytest.raises(CalotypeError, match="give a format"):
+            picture.save(place)
+    assert list(tmp_path.iterdir()) == []
+    picture.save(tmp_path / "a.v2", "PNG")
+    assert read_record(tmp_path / "a.v2") == picture.record
+
+
 def test_other_formats_are_those_of_pil(picture: Picture, tmp_path: Path) -> None:
     picture.save(tmp_path / "a.jpg", quality=50)
     with Image.open(tmp_path / "a.jpg") as image:

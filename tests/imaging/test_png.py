@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,10 @@ def test_what_is_no_picture_of_ours_is_refused_in_one_line(tmp_path: Path, recor
         assert "\n" not in str(error.value)
 
 
-def test_a_record_of_another_shape_is_refused_in_one_line(tmp_path: Path) -> None:
-    for text in ("{", "{}", "[]", '{"recipe": {"steps": 0}}'):
+def test_a_record_of_another_shape_is_refused_in_one_line(tmp_path: Path, record: Record) -> None:
+    good = json.loads(record.model_dump_json())
+    shapes = ("{", "{}", "[]", "5", '{"recipe": {"steps": 0}}', '{"recipe": 5}', '{"recipe": [[]]}', "[" * 100_000)
+    for text in (*shapes, json.dumps({**good, "threads": 0})):
         info = PngInfo()
         info.add_text("calotype", text)
         Image.new("RGB", (8, 8)).save(tmp_path / "other.png", pnginfo=info)

@@ -1,5 +1,6 @@
 """Previews: fitted once for each model, better than any fixed rule, written on the way."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_the_fit_is_made_once_and_kept(cache: Path, studio: Studio, monkeypatch:
     assert [path.name for path in cache.rglob("*.safetensors")] == [f"{studio.hash}.safetensors"]
     monkeypatch.setattr(Studio, "encode", lambda *_: pytest.fail("fitted twice"))
     assert latent_rgb(studio).equal(made)
+
+
+def test_models_without_files_share_nothing(cache: Path, studio: Studio) -> None:
+    model = replace(studio, files=())
+    other = replace(model, config=replace(model.config, vae=replace(model.config.vae, scaling_factor=0.1)))
+    assert not latent_rgb(model).allclose(latent_rgb(other))
+    assert not cache.exists()
 
 
 def test_without_a_place_for_the_cache_or_with_a_damaged_one_it_is_fitted_again(

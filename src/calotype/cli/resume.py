@@ -38,4 +38,5 @@ def resume(
     with runs.shown(planned(studio, recipe) - len(run.state.digests)) as watched:
         rest = runs.kept(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
         studio.develop(recipe, chain([run.state], rest)).save(path)
+    runs.place(path).unlink(missing_ok=True)
     typer.echo(path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -73,7 +74,7 @@ def place(picture: Path) -> Path:
 
 
 def studio_of(made: "Record | Provenance", model: Path | None, parts: Sequence[Path], threads: int | None) -> "Studio":
-    """The model to make a picture again with: its dtype, device and threads are those that its record tells of.
+    """The model to make a picture again with: read as its record tells, with the dtype, device and threads there.
 
     It is on the CPU where there is no such device. Without a ``model`` the picture's must be the embedded one.
     ``parts`` take the places of its own networks. Raises CalotypeError.
@@ -87,7 +88,10 @@ def studio_of(made: "Record | Provenance", model: Path | None, parts: Sequence[P
     threads = threads or (record.threads if record else None)
     if threads is not None:
         torch.set_num_threads(threads)
-    studio = api.load(model, _there(record.device), torch_dtype(record.dtype)) if record else api.load(model, None)
+    if record:
+        studio = api.load(model, _there(record.device), torch_dtype(record.dtype), **asdict(record.choices))
+    else:
+        studio = api.load(model, None)
     for part in parts:
         studio = studio.with_part(part)
     return studio

@@ -11,6 +11,7 @@ from calotype.recipe import Record
 
 _SAID = {
     "model_hash": "another model file or --vae",
+    "choices": "another reading of the model's files",
     "refiner_hash": "another refiner",
     "dtype": "another number format",
     "device": "another device",

@@ -6,6 +6,7 @@ from typing import IO, Any, Self
 
 from PIL import Image
 
+from calotype.errors import CalotypeError
 from calotype.files import written_whole
 from calotype.imaging.png import metadata
 from calotype.recipe import Recipe, Record
@@ -34,15 +35,17 @@ class Picture(Image.Image):
     ) -> None:
         """As PIL saves, but a file appears whole or not at all, and a PNG carries the record.
 
-        Raises CalotypeError when the file cannot be written.
+        Raises CalotypeError when the file cannot be written, and for a name whose ending is no format's.
         """
-        if not isinstance(fp, (str, bytes, PathLike)):
-            super().save(fp, format, **self._params(format, params))
+        path = Path(fsdecode(fp)) if isinstance(fp, (str, bytes, PathLike)) else None
+        ending = (path or Path(str(getattr(fp, "name", "")))).suffix
+        format = format or Image.registered_extensions().get(ending.lower())
+        if format is None:
+            raise CalotypeError(f"what ends in {ending!r} is no picture: name a .png, or give a format.")
+        if format.upper() == "PNG":
+            params = {"pnginfo": metadata(self.record), **params}
+        if path is None:
+            super().save(fp, format, **params)
             return
-        path = Path(fsdecode(fp))
-        format = format or Image.registered_extensions().get(path.suffix.lower(), "PNG")
         with written_whole(path) as temporary:
-            super().save(temporary, format, **self._params(format, params))
-
-    def _params(self, format: str | None, params: dict[str, Any]) -> dict[str, Any]:
-        return {"pnginfo": metadata(self.record), **params} if (format or "").upper() == "PNG" else params
+            super().save(temporary, format, **params)

@@ -40,5 +40,5 @@ def read_record(path: Path) -> Record:
         raise CalotypeError(f"{path} holds no record of Calotype: it was made, or saved again, by another program.")
     try:
         return Record(**json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise CalotypeError(f"the record in {path} is damaged or of another version: {error}") from error

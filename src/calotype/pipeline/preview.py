@@ -34,8 +34,10 @@ def decoded(model: Model, latent: Float[Tensor, "1 c h w"]) -> Image.Image:
 def latent_rgb(model: Model) -> Float[Tensor, "c_plus_1 3"]:
     """How much of each colour a latent's channels and a constant give: fitted once per model, then read from the cache.
 
-    Where there is no place for a cache, it is fitted each time.
+    Where there is no place for a cache, it is fitted each time, and so is that of a model that no file tells apart.
     """
+    if not model.files:
+        return _fitted(model)
     name = f"{model.hash}.safetensors"
     try:
         cached: Tensor = load_file(cache_dir("previews") / name)["latent_rgb"]

@@ -21,7 +21,8 @@ from calotype.pipeline.passes import settle
 from calotype.pipeline.run import RunState, record
 from calotype.recipe import Recipe, Record
 
-VERSION = 2
+VERSION = 3
+"""Of the file's form, and of sampling: it goes up, too, where a run that was begun would go on otherwise."""
 _KEY = "calotype_run"
 _MEMORY = "memory."
 
@@ -47,6 +48,10 @@ class SavedRun:
             raise CalotypeError(
                 f"the run was begun with another model: {self.record.model}, sha256 {self.record.model_hash[:10]}, "
                 f"not {now.model_hash[:10]}. Give that one with --model, and its autoencoder with --vae if it had one."
+            )
+        if now.choices != self.record.choices:
+            raise CalotypeError(
+                f"the run's model was read otherwise: {self.record.choices}, not {now.choices}. Load it so again."
             )
         if now.refiner_hash != self.record.refiner_hash:
             raise CalotypeError(f"the run was begun with another refiner, sha256 {self.record.refiner_hash[:10]}.")
@@ -96,7 +101,7 @@ def read_run(path: Path, device: str = "cpu") -> SavedRun:
         raise CalotypeError(f"{path} is no run of Calotype's: give a file that --save-state-every wrote.")
     try:
         return _unpacked(json.loads(text), tensors, path)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         if isinstance(error, CalotypeError):
             raise
         raise CalotypeError(f"the run {path} is damaged: begin the picture anew.") from error
