@@ -106,7 +106,7 @@ def test_image_to_image(folders: dict[int, Path], sampler: str, scheduler: Any, 
 
 
 @pytest.mark.parametrize(("sampler", "scheduler"), SAMPLERS)
-@pytest.mark.parametrize(("channels", "strength"), [(4, 0.6), (9, 0.6), (9, 1.0)])
+@pytest.mark.parametrize(("channels", "strength"), [(4, 0.6), (4, 1.0), (9, 0.6), (9, 1.0)])
 def test_inpainting(folders: dict[int, Path], sampler: str, scheduler: Any, channels: int, strength: float) -> None:
     keep = to_pixels(_mask()) < 0
     with torch.inference_mode():

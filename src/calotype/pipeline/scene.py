@@ -90,12 +90,12 @@ class Scene:
         return (soft > 0.5).to(soft) if self.part.mask_round else soft
 
     def start(self, sigma: float) -> Float[Tensor, "1 c h w"] | None:
-        """The picture's latent with noise of level ``sigma``; None where the pass begins with noise alone."""
+        """The picture's latent, or what a mask leaves of it, with noise of level ``sigma``; None for noise alone."""
         if self.canvas is None:
             return None
         pure = self.model.edits or (self.canvas.mask and self.part.strength_convention == "diffusers")
         if self.part.denoising_strength == 1 and pure:
-            return None
+            return self.noised(self.known * (1 - self.mask), sigma) if self._blends else None
         latent = self.known
         if self.canvas.mask and self.part.inpainting_fill.startswith("latent"):
             fill = self.noise.normal(0) if self.part.inpainting_fill == "latent noise" else torch.zeros_like(latent)
