@@ -137,3 +137,19 @@ def test_of_a_repository_one_set_of_weights() -> None:
     assert needed("x", listed, "fp16") == [*plain, "vae/diffusion_pytorch_model.fp16.safetensors"]
     with pytest.raises(CalotypeError, match=r"holds 2 models: choose with --file from a\.safetensors, b\.safetensors"):
         needed("x", ["a.safetensors", "b.safetensors", "c/d.safetensors"])
+
+
+def test_a_variant_that_is_not_there_is_no_reason_to_fetch_another() -> None:
+    vae = "vae/diffusion_pytorch_model"
+    listed = ["model_index.json", f"{vae}.safetensors", f"{vae}.fp16-00001-of-00002.safetensors", f"{vae}.non_ema.bin"]
+    assert f"{vae}.fp16-00001-of-00002.safetensors" in needed("x", listed, "fp16")
+    with pytest.raises(CalotypeError, match="x has no weights of the variant 'bf16': choose fp16, non_ema"):
+        needed("x", listed, "bf16")
+    with pytest.raises(CalotypeError, match="'fp16': choose none, for it has no variants"):
+        needed("x", ["model_index.json", f"{vae}.safetensors", "safety_checker/model.fp16.safetensors"], "fp16")
+
+
+def test_a_single_file_of_a_variant() -> None:
+    assert needed("x", ["a.safetensors", "a.fp16.safetensors"], "fp16") == ["a.fp16.safetensors"]
+    with pytest.raises(CalotypeError, match=r"0 models of the variant 'fp16': choose with --file from a\.safetensors"):
+        needed("x", ["a.safetensors"], "fp16")

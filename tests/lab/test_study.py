@@ -79,6 +79,21 @@ def test_figures_and_the_page(tmp_path: Path) -> None:
     assert all((tmp_path / name).stat().st_size > 1000 for name in ("errors.png", "calls.png", "grid.png"))
 
 
+def test_more_seeds_of_the_same_prompts_do_not_narrow_the_intervals() -> None:
+    def done(prompts: str, seeds: int) -> list[Trial]:
+        return [
+            Trial(prompt, seed, "Heun", steps, 2 * steps, ord(prompt) ** 3 * steps ** (-1 - ord(prompt) / 50))
+            for prompt in prompts
+            for seed in range(seeds)
+            for steps in (4, 8)
+        ]
+
+    assert errors(done("abcd", 1), "Heun", 4) == errors(done("abcd", 4), "Heun", 4)
+    assert observed_order(done("abcd", 1), "Heun") == observed_order(done("abcd", 4), "Heun")
+    assert errors(done("abcd", 4), "Heun", 4).count == 4
+    assert errors(done("a", 4), "Heun", 4).count == 4
+
+
 def test_the_command(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("a\n\nunicorn\n")
     command = ["study", "samplers", "--prompts", str(tmp_path / "prompts.txt"), "--model", str(tiny_folder)]

@@ -131,6 +131,10 @@ def test_perfect_towers_find_everything(bank, monkeypatch):
 
     monkeypatch.setattr(parts, "RETRIEVED", 12)
     towers = Telling(distinct_scenes(World(bank), 12))
+    halfway = text_part(towers, Letters(), bank)
+    next(halfway)
+    assert not torch.is_inference_mode_enabled()
+    halfway.close()
     figures = finished(text_part(towers, Letters(), bank))
     assert figures == {"C1 caption found": 1, "C1 picture found": 1, "C2 near miss told": 1}
 

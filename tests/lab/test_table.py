@@ -3,7 +3,7 @@ import json
 import pytest
 
 from calotype.lab import table
-from calotype.lab.bootstrap import Estimate
+from calotype.lab.bootstrap import Estimate, share
 from calotype.lab.gates import Gate
 from calotype.lab.table import Absence, Figure
 
@@ -47,6 +47,12 @@ def test_a_gate_gives_way_only_where_the_oracle_is_narrow(oracle, threshold):
 def test_a_gate_from_above_stays():
     assert Gate(15, at_least=False).against(1.0) == Gate(15, at_least=False)
     assert Gate(15, at_least=False).passed_by(14) and not Gate(15, at_least=False).passed_by(16)
+
+
+def test_an_interval_is_left_out_only_where_there_is_one_observation():
+    shown = [figure("G1 single", "oracle", 1.0), Figure("G1 single", "model", share([1.0] * 50), "J1", "seen")]
+    row = cells(table.markdown(shown, [], ""), "G1 single")
+    assert row[3:5] == ["1.000", "1.000 (0.929–1.000)"]
 
 
 def test_both_files_are_written(tmp_path):

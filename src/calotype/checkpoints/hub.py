@@ -95,13 +95,23 @@ def _first_line(error: Exception) -> str:
 
 
 def needed(name: str, listed: Sequence[str], variant: str | None = None) -> list[str]:
-    """Which of a repository's files make the model. Raises CalotypeError if they do not say."""
+    """Which of a repository's files make the model. Raises CalotypeError if they do not say, or if no weights are of
+    the ``variant``; where some networks' are, the others' plain ones are needed.
+    """
     if _INDEX not in listed:
         singles = [file for file in listed if file.endswith(".safetensors") and "/" not in file]
-        if len(singles) == 1:
-            return singles
+        wanted = [file for file in singles if not variant or f".{variant}." in file]
+        if len(wanted) == 1:
+            return wanted
+        kind = f" of the variant {variant!r}" if variant else ""
         raise CalotypeError(
-            f"{name} holds {len(singles)} models: choose with --file from {', '.join(singles[:5]) or 'its page'}."
+            f"{name} holds {len(wanted)} models{kind}: choose with --file from {', '.join(singles[:5]) or 'its page'}."
+        )
+    variants = {_variant(file) for file in listed if file.rpartition("/")[0] in _COMPONENTS}
+    if variant and variant not in variants:
+        others = ", ".join(sorted(other for other in variants if other))
+        raise CalotypeError(
+            f"{name} has no weights of the variant {variant!r}: choose {others or 'none, for it has no variants'}."
         )
     wanted = [_INDEX]
     for component in _COMPONENTS:
@@ -115,9 +125,8 @@ def _one_set(files: Sequence[str], variant: str | None) -> list[str]:
     """Of a network's weights those of one kind and variant, with all their shards and the index of these."""
     sets: dict[tuple[bool, str], list[str]] = {}
     for file in files:
-        if match := _WEIGHTS.fullmatch(file.rpartition("/")[2]):
-            marked = re.sub(r"-\d{5}-of-\d{5}", "", match["rest"]).strip(".")
-            sets.setdefault((match["kind"] == "bin", marked), []).append(file)
+        if (marked := _variant(file)) is not None:
+            sets.setdefault((file.endswith(".bin"), marked), []).append(file)
     if not sets:
         return []
     kind, marked = min(sets, key=lambda each: (each[1] != (variant or ""), each[0], "non_ema" in each[1], each[1]))
@@ -126,6 +135,12 @@ def _one_set(files: Sequence[str], variant: str | None) -> list[str]:
         file for file in files if ".index." in file and (".bin" in file) == kind and (marked or ".index.json") in file
     ]
     return [*shards, *(indices if len(shards) > 1 else [])]
+
+
+def _variant(file: str) -> str | None:
+    """What a network's weights are marked with, as fp16; empty for plain ones, None for other files."""
+    match = _WEIGHTS.fullmatch(file.rpartition("/")[2])
+    return re.sub(r"-\d{5}-of-\d{5}", "", match["rest"]).strip(".") if match else None
 
 
 def _cached(name: str) -> Path | None:

@@ -19,7 +19,7 @@ from calotype.data.scenes import render
 from calotype.data.spec import Box, Spec
 from calotype.data.sprites import Pixels, SpriteBank
 from calotype.imaging.reading import inline
-from calotype.lab.bootstrap import Estimate, estimate, ratio
+from calotype.lab.bootstrap import Estimate, ratio, share
 from calotype.lab.detection import Detection, Judge, Pictures
 from calotype.lab.matching import SIZE, background
 from calotype.lab.metrics import ssim
@@ -134,7 +134,7 @@ def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
     for (judge, found), (_, found_alone) in zip(_judged(bench, pictures), _judged(bench, own), strict=True):
         inside = [float(_stands_in(*case)) for case in zip(specs, found, masks, strict=True)]
         there = [float(present(spec, seen)) for spec, seen in zip(specs, found_alone, strict=True)]
-        figures.append(Painted(judge, estimate(inside), estimate(there), ratio(inside, there), unchanged))
+        figures.append(Painted(judge, share(inside), share(there), ratio(inside, there), unchanged))
     return figures
 
 

@@ -20,7 +20,7 @@ from calotype.data.scenes import Scene, World, foreground
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
 from calotype.lab import metrics
-from calotype.lab.bootstrap import estimate
+from calotype.lab.bootstrap import estimate, share
 from calotype.lab.detection import Detection, Judge, Pictures
 from calotype.lab.detector import Detector
 from calotype.lab.matching import SIZE
@@ -78,24 +78,24 @@ def autoencoder_part(
         yield Progress(f"{name} on the autoencoder", count, count)
         for source, pictures in answers.items():
             shares = [share_named(s.spec, found) for s, found in zip(scenes, judge(pictures), strict=True)]
-            figures.append(Figure("V3 things named", source, estimate(shares), name))
+            figures.append(Figure("V3 things named", source, share(shares), name))
     return figures
 
 
+@torch.inference_mode()
 def text_part(towers: Contrastive, tokenizer: Tokenizer, bank: SpriteBank) -> Part:
     """C1 and C2 on RETRIEVED scenes of held-out combinations with different captions."""
     scenes = distinct_scenes(World(bank, SIZE), RETRIEVED)
-    with torch.inference_mode():
-        pictures = torch.cat([towers.of_images(some) for some in images(scenes).split(32)]).numpy()
-        texts = _of_texts(towers, tokenizer, [scene.caption for scene in scenes])
-        told = []
-        for index, scene in enumerate(scenes):
-            yield Progress("near misses", index, len(scenes))
-            false = _of_texts(towers, tokenizer, negatives(scene.spec, SEEDS + index))
-            told.append(float((texts[index] @ pictures[index] > false @ pictures[index]).mean()))
+    pictures = torch.cat([towers.of_images(some) for some in images(scenes).split(32)]).numpy()
+    texts = _of_texts(towers, tokenizer, [scene.caption for scene in scenes])
+    told = []
+    for index, scene in enumerate(scenes):
+        yield Progress("near misses", index, len(scenes))
+        false = _of_texts(towers, tokenizer, negatives(scene.spec, SEEDS + index))
+        told.append(float((texts[index] @ pictures[index] > false @ pictures[index]).mean()))
     by_picture, by_caption = metrics.found_at_1(pictures @ texts.T)
     values = {"C1 caption found": by_picture, "C1 picture found": by_caption, "C2 near miss told": told}
-    return [Figure(name, "model", estimate(value), split="held out") for name, value in values.items()]
+    return [Figure(name, "model", share(value), split="held out") for name, value in values.items()]
 
 
 @torch.inference_mode()

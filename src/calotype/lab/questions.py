@@ -10,7 +10,7 @@ from calotype.data.prompts import Category, prompts
 from calotype.data.scenes import Split
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
-from calotype.lab.bootstrap import Estimate, estimate, ratio
+from calotype.lab.bootstrap import exact, share, share_of
 from calotype.lab.detection import Judge, Pictures
 from calotype.lab.matching import background
 from calotype.lab.scoring import SCORES, named_colour, present
@@ -69,15 +69,15 @@ def grade(question: Question, pictures: Pictures, judges: Mapping[str, Judge], s
         names = [named_colour(background(picture)) for picture in pictures]
         for whose, wanted in asked:
             right = [name == spec.background for name, spec in zip(names, wanted, strict=True)]
-            figures.append(Figure(title, whose, estimate(shares(right, copies)), split=split))
+            figures.append(Figure(title, whose, share(shares(right, copies)), split=split))
         return figures
     score = SCORES[question.category]
     for judge, found in ((name, judge(pictures)) for name, judge in judges.items()):
         for whose, wanted in asked:
             right = [score(spec, seen) for spec, seen in zip(wanted, found, strict=True)]
-            figures.append(Figure(title, whose, estimate(shares(right, copies)), judge, split))
+            figures.append(Figure(title, whose, share(shares(right, copies)), judge, split))
             there = [present(spec, seen) for spec, seen in zip(wanted, found, strict=True)]
-            if question.category == "position" and (placed := ratio(shares(right, copies), shares(there, copies))):
+            if question.category == "position" and (placed := share_of(shares(right, copies), shares(there, copies))):
                 figures.append(Figure(f"{title}, both there", whose, placed, judge, split))
     return figures
 
@@ -103,16 +103,12 @@ def summaries(figures: Sequence[Figure]) -> Iterator[Figure]:
     for judge, source, split in mean:
         if split == "held out" and mean.get((judge, source, "seen")) and source != "shuffled":
             ratio = mean[judge, source, split] / mean[judge, source, "seen"]
-            yield Figure("G8 held-out / seen", source, _exact(ratio), judge)
+            yield Figure("G8 held-out / seen", source, exact(ratio), judge)
         if source == "model" and (judge, "shuffled", split) in mean:
             yield Figure(
                 "D3 lost by shuffling",
                 source,
-                _exact(mean[judge, source, split] - mean[judge, "shuffled", split]),
+                exact(mean[judge, source, split] - mean[judge, "shuffled", split]),
                 judge,
                 split,
             )
-
-
-def _exact(value: float) -> Estimate:
-    return Estimate(value, value, value, 1)

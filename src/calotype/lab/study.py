@@ -72,9 +72,9 @@ def trials(model: Model, plan: Plan, folder: Path) -> Iterator[Trial]:
             if (prompt, seed, name, steps) not in known
         ]
         if asked:
-            subject = _Subject(model, plan, prompt, seed)
+            problem = _Problem(model, plan, prompt, seed)
             for name, steps in asked:
-                found, trial = subject.trial(SAMPLERS[name], steps)
+                found, trial = problem.trial(SAMPLERS[name], steps)
                 if number == 0:
                     place = picture(folder, name, steps)
                     place.parent.mkdir(parents=True, exist_ok=True)
@@ -107,8 +107,8 @@ def read(table: Path) -> list[Trial]:
 
 def errors(done: Sequence[Trial], sampler: str, steps: int) -> Estimate:
     """The geometric mean of the error over prompts and seeds, and its 95 % interval."""
-    logs = [math.log(max(trial.error, 1e-12)) for trial in done if (trial.sampler, trial.steps) == (sampler, steps)]
-    found = estimate(logs)
+    own = [trial for trial in done if (trial.sampler, trial.steps) == (sampler, steps)]
+    found = _by_prompt([(trial.prompt, math.log(max(trial.error, 1e-12))) for trial in own])
     return Estimate(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.count)
 
 
@@ -121,8 +121,8 @@ def observed_order(done: Sequence[Trial], sampler: str) -> Estimate | None:
         if len({trial.steps for trial in run}) < 2:
             return None
         logs = np.log([[trial.steps, max(trial.error, 1e-12)] for trial in run])
-        slopes.append(-float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0]))
-    return estimate(slopes) if slopes else None
+        slopes.append((prompt, -float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])))
+    return _by_prompt(slopes) if slopes else None
 
 
 def converges(sampler: str) -> bool:
@@ -130,7 +130,7 @@ def converges(sampler: str) -> bool:
     return not SAMPLERS[sampler].stochastic and not SAMPLERS[sampler].reads_uncond
 
 
-class _Subject:
+class _Problem:
     """One prompt and seed, and the exact solutions found for it."""
 
     def __init__(self, model: Model, plan: Plan, prompt: str, seed: int) -> None:
@@ -165,6 +165,13 @@ class _Subject:
             *_, last = driver.sample(SAMPLERS["Heun"], self.denoiser_at, levels, self.noise, start)
             self.references[key] = latent(last.x, lowest)
         return self.references[key]
+
+
+def _by_prompt(figures: Sequence[tuple[str, float]]) -> Estimate:
+    """The mean of each prompt's mean over its seeds, which are alike; where there is one prompt, over the seeds."""
+    prompts = dict.fromkeys(prompt for prompt, _ in figures)
+    found = [[figure for whose, figure in figures if whose == prompt] for prompt in prompts]
+    return estimate([sum(seeds) / len(seeds) for seeds in found] if len(found) > 1 else found[0])
 
 
 def _write(table: Path, done: Sequence[Trial]) -> None:

@@ -19,15 +19,16 @@ def write_page(done: Sequence[Trial], folder: Path) -> Path:
     _plot(done, samplers, folder / "errors.png", "steps")
     _plot(done, samplers, folder / "calls.png", "calls")
     _grid(samplers, steps, folder)
-    seeds = len({(trial.prompt, trial.seed) for trial in done})
+    pairs = len({(trial.prompt, trial.seed) for trial in done})
+    unit = "prompt" if len({trial.prompt for trial in done}) > 1 else "seed"
     titles = ["sampler", "order", "observed order", *(f"{count} steps" for count in steps)]
     lines = [
         "# A study of samplers",
         "",
-        f"Each figure is over {seeds} pairs of prompt and seed. The error is the root mean square of the latent's",
+        f"Each figure is over {pairs} pairs of prompt and seed. The error is the root mean square of the latent's",
         "difference from the exact solution's, found by many steps of Heun's method from the same noise; geometric",
-        "means, with 95 % intervals by the bootstrap. Samplers marked * draw fresh noise, or solve another equation:",
-        "more steps do not lead them to that solution.",
+        f"means, with 95 % intervals of a bootstrap by {unit}. Samplers marked * draw fresh noise, or solve another",
+        "equation: more steps do not lead them to that solution.",
         "",
         "![error against steps](errors.png)",
         "![error against network evaluations](calls.png)",

@@ -11,7 +11,7 @@ from calotype.data.captions import caption
 from calotype.data.scenes import COUNTS, World, render
 from calotype.data.sprites import Pixels, SpriteBank
 from calotype.lab import detector, table
-from calotype.lab.bootstrap import Estimate
+from calotype.lab.bootstrap import exact
 from calotype.lab.detection import Judge
 from calotype.lab.matching import SIZE, Matcher
 from calotype.lab.memoriser import Memoriser
@@ -193,7 +193,7 @@ def _distances(evaluation: Evaluation, asked: Sequence[Question], pictures: np.n
     others = questions(bank, plan.prompts, plan.prompt_seed + 1000)
     other_true = np.stack([render(bank, spec) for question in others for spec in question.specs])
     values = distances(evaluation.learned, pictures[:: plan.copies], true, other_true)
-    return (Figure(name, "model", Estimate(v, v, v, len(true)), "J2") for name, v in values.items())
+    return (Figure(name, "model", exact(value), "J2") for name, value in values.items())
 
 
 def _heading(evaluation: Evaluation) -> str:

@@ -81,13 +81,14 @@ def _shown(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
     digits = 1 if abs(estimate.value) >= 10 else 3
-    low, high = f"{estimate.low:.{digits}f}", f"{estimate.high:.{digits}f}"
-    return f"{estimate.value:.{digits}f}" + (f" ({low}–{high})" if low != high else "")
+    low, value, high = (f"{number:.{digits}f}" for number in (estimate.low, estimate.value, estimate.high))
+    return f"{value} ({low}–{high})" if estimate.count > 1 else value
 
 
 _REMARK = (
     "A synthetic, closed world: these figures are not comparable with published FID or GenEval scores. In brackets the "
-    "95 % interval of a bootstrap by prompt. true: the scene itself; oracle: the scene through the autoencoder; "
-    "memoriser: the picture of the nearest training caption; shuffled: the model's pictures judged by other prompts. "
-    "J1 matches templates and learned nothing; J2 is a detector trained on true scenes."
+    "95 % interval of a bootstrap by prompt, or Wilson's where all prompts fare alike. true: the scene itself; oracle: "
+    "the scene through the autoencoder; memoriser: the picture of the nearest training caption; shuffled: the model's "
+    "pictures judged by other prompts. J1 matches templates and learned nothing; J2 is a detector trained on true "
+    "scenes."
 )
