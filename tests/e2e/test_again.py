@@ -20,7 +20,7 @@ from calotype import cli
 from calotype.api import EMBEDDED, load
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.vocabulary import from_merges
-from calotype.cli import runs
+from calotype.cli import models
 from calotype.imaging.picture import Picture
 from calotype.imaging.png import read_record
 from calotype.pipeline import save_run
@@ -251,8 +251,8 @@ def test_the_layer_of_another_programs_picture_is_that_programs(
 def test_the_embedded_model_is_known_by_its_bytes(other_vae: Path) -> None:
     studio = load(EMBEDDED)
     assert studio.config.name == "embedded"
-    assert runs.embedded("", studio.hash, []) == EMBEDDED
-    assert runs.embedded("", replace(studio, files=(EMBEDDED, other_vae)).hash, [other_vae]) == EMBEDDED
+    assert models.find_embedded("", studio.hash, []) == EMBEDDED
+    assert models.find_embedded("", replace(studio, files=(EMBEDDED, other_vae)).hash, [other_vae]) == EMBEDDED
 
 
 def test_what_cannot_be_told_is_status_2(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

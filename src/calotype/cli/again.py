@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calotype.cli import output, runs
+from calotype.cli import models, output, runs
 from calotype.cli.asking import MODEL
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def again(
         "out"
     ),
     model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
-    vae: Annotated[Path | None, typer.Option(help=runs.VAE)] = None,
+    vae: Annotated[Path | None, typer.Option(help=models.VAE)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as then.")] = None,
 ) -> None:
     """Make a picture again. What another program's picture asks for and Calotype cannot give is listed.
@@ -32,7 +32,7 @@ def again(
 
     found = read_provenance(picture)
     (path,) = output.paths(out, [found.recipe])
-    studio = runs.studio_of(found, model, [vae] if vae else [], threads)
+    studio = models.studio_of(found, model, [vae] if vae else [], threads)
     found = found.fitted(_left_out(studio))
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)

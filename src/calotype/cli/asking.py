@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
-
-if TYPE_CHECKING:
-    import torch
 
 GROUPS = {
     "Words": ("negative_prompt", "prompt_style", "emphasis", "pad_cond_uncond", "clip_skip"),
@@ -74,8 +70,6 @@ class Ask:
         return [first.later(number) for number in range(self.count)]
 
 
-DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
-"""The types of numbers by the names that people know, and by torch's."""
 MODEL = "A folder, a file, or owner/name of a model that was pulled. Without it: the embedded one."
 """What ``--model`` takes, wherever it is asked for."""
 DEVICE = "cpu, cuda, cuda:1 or mps; without it, a GPU where there is one."
@@ -110,19 +104,6 @@ _MAKING = {
     ),
     "json": (bool, typer.Option("--json", help="Print a line of JSON for each picture."), False),
 }  # fmt: skip
-
-
-def torch_dtype(name: str | None) -> "torch.dtype | None":
-    """The type of numbers that is called so. Raises CalotypeError for another name."""
-    import torch
-
-    if name is None:
-        return None
-    spelled = DTYPES.get(name, name)
-    if spelled not in DTYPES.values():
-        raise CalotypeError(f"unknown dtype {name!r}: choose {', '.join(DTYPES)}.")
-    dtype: torch.dtype = getattr(torch, spelled)
-    return dtype
 
 
 def asking(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from calotype.cli.asking import torch_dtype
+from calotype.cli.models import torch_dtype
 from calotype.errors import CalotypeError
 from calotype.files import is_there
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from calotype.cli import output, runs
-from calotype.cli.asking import Ask, torch_dtype
+from calotype.cli.asking import Ask
 from calotype.cli.hints import hints
+from calotype.cli.models import loaded
 from calotype.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -26,17 +27,6 @@ def make(ask: Ask, recipes: list[Recipe]) -> None:
     for recipe in recipes:
         studio.check(recipe)
     make_at(ask, studio, recipes, paths)
-
-
-def loaded(ask: Ask) -> "Studio":
-    """The model that is asked for."""
-    import torch
-
-    from calotype import api
-
-    if ask.threads is not None:
-        torch.set_num_threads(ask.threads)
-    return api.load(ask.model, ask.device, torch_dtype(ask.dtype), vae=ask.vae)
 
 
 def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:

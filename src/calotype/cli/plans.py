@@ -10,7 +10,8 @@ import typer
 
 from calotype.cli import output
 from calotype.cli.asking import Ask
-from calotype.cli.making import loaded, make_at
+from calotype.cli.making import make_at
+from calotype.cli.models import loaded
 from calotype.errors import CalotypeError
 from calotype.files import is_there, written_whole
 from calotype.recipe import Recipe

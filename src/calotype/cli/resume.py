@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from calotype.cli import output, runs
+from calotype.cli import models, output, runs
 from calotype.files import is_there
 
 
@@ -16,7 +16,7 @@ def resume(
         Path | None, typer.Option("-o", "--output", help="A folder, or a file name that ends in .png.")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it is not where it was.")] = None,
-    vae: Annotated[Path | None, typer.Option(help=runs.VAE)] = None,
+    vae: Annotated[Path | None, typer.Option(help=models.VAE)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as before.")] = None,
     save_state_every: Annotated[int, typer.Option(min=0, help="Keep the run again, every so many steps.")] = 0,
 ) -> None:
@@ -31,7 +31,7 @@ def resume(
     (path,) = output.paths(out or Path(run.output), [recipe])
     parts = [vae] if vae else list(run.files[1:])
     model = model or next(filter(is_there, run.files[:1]), None)
-    studio = runs.studio_of(run.record, model, parts, threads)
+    studio = models.studio_of(run.record, model, parts, threads)
     for line in run.check(studio.with_refiner(recipe)):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))

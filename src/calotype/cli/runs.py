@@ -1,28 +1,22 @@
 """What the commands that make pictures share: the bar they show, and the file in which a run can be taken up."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from calotype.cli.asking import torch_dtype
 from calotype.errors import CalotypeError
 from calotype.files import is_there
-from calotype.recipe import Recipe, Record
+from calotype.recipe import Recipe
 
 if TYPE_CHECKING:
     from calotype.api import Studio
-    from calotype.imaging.provenance import Provenance
     from calotype.pipeline import RunState
 
 State = TypeVar("State")
-
-VAE = "The file that its autoencoder came from, where that was not the model's own."
-"""What ``--vae`` takes where a picture is made again."""
 
 
 @contextmanager
@@ -71,53 +65,3 @@ def begun(studio: "Studio", recipe: Recipe, picture: Path) -> "list[RunState]":
 def place(picture: Path) -> Path:
     """Where the run of a picture is kept."""
     return picture.with_suffix(".run.safetensors")
-
-
-def studio_of(made: "Record | Provenance", model: Path | None, parts: Sequence[Path], threads: int | None) -> "Studio":
-    """The model to make a picture again with: read as its record tells, with the dtype, device and threads there.
-
-    It is on the CPU where there is no such device. Without a ``model`` the picture's must be the embedded one.
-    ``parts`` take the places of its own networks. Raises CalotypeError.
-    """
-    import torch
-
-    from calotype import api
-
-    record = made if isinstance(made, Record) else made.record
-    model = model or embedded(made.model, made.model_hash, parts)
-    threads = threads or (record.threads if record else None)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if record:
-        studio = api.load(model, _there(record.device), torch_dtype(record.dtype), **asdict(record.choices))
-    else:
-        studio = api.load(model, None)
-    for part in parts:
-        studio = studio.with_part(part)
-    return studio
-
-
-def embedded(name: str, sha256: str, parts: Sequence[Path]) -> Path:
-    """Where the embedded model is, if a picture's model of this ``name`` was that one, with ``parts`` put in.
-
-    Of ``sha256`` the first digits are enough. Raises CalotypeError for any other: it has to be named.
-    """
-    from calotype.api import EMBEDDED
-    from calotype.checkpoints.hashes import files_hash
-
-    if sha256 and files_hash([EMBEDDED, *parts]).startswith(sha256):
-        return EMBEDDED
-    model = f"{name or 'a model it does not name'}{f' (sha256 {sha256[:10]})' if sha256 else ''}"
-    raise CalotypeError(
-        f"the picture was made with {model}: say where it is with --model, "
-        "and where its autoencoder is with --vae if it had another."
-    )
-
-
-def _there(device: str) -> str:
-    from calotype.nn.hardware import usable
-
-    try:
-        return str(usable(device))
-    except CalotypeError:
-        return "cpu"

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from calotype.cli import runs
+from calotype.cli import models, runs
 from calotype.cli.asking import MODEL
 
 
 def verify(
     png: Annotated[Path, typer.Argument(help="A picture of Calotype's.")],
     model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
-    vae: Annotated[Path | None, typer.Option(help=runs.VAE)] = None,
+    vae: Annotated[Path | None, typer.Option(help=models.VAE)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; without it, as many as then.")] = None,
 ) -> None:
     """Make a picture again and compare. Status 0: equal; 1: it differs, with the likely cause; 2: it cannot be told.
@@ -25,7 +25,7 @@ def verify(
     from calotype.imaging.png import read_record
 
     record = read_record(png)
-    studio = runs.studio_of(record, model, [vae] if vae else [], threads)
+    studio = models.studio_of(record, model, [vae] if vae else [], threads)
     with runs.shown(len(record.digests)) as watched:
         again = studio.develop(record.recipe, watched(studio.states(record.recipe)))
     with Image.open(png) as image:
