@@ -4,7 +4,7 @@ import pytest
 
 from calotype.data.captions import caption
 from calotype.data.held_out import is_held_out
-from calotype.data.prompts import Category, prompts
+from calotype.data.prompts import TEST, Category, prompts, validation_prompts
 from calotype.errors import CalotypeError
 
 
@@ -48,6 +48,19 @@ def test_held_out_prompts_put_the_combination_into_words(bank, reader) -> None:
 def test_counting_asks_for_one_two_and_three(bank, reader) -> None:
     amounts = [len(reader(bank)(text).sprites) for text, _ in prompts(bank, "counting", "train", 30)]
     assert amounts == [1, 2, 3] * 10
+
+
+@pytest.mark.parametrize("category", get_args(Category))
+def test_validation_asks_nothing_of_the_test(bank, category) -> None:
+    test = {text for text, _ in prompts(bank, category, "train", TEST)}
+    others = validation_prompts(bank, category, "train", 50)
+    assert len(dict(others)) == 50
+    assert test.isdisjoint(dict(others))
+
+
+def test_validation_asks_what_is_left(bank) -> None:
+    """Of 24 things on 12 backgrounds 30 are held out: the test may ask them all."""
+    assert validation_prompts(bank, "single", "held_out", 5) == []
 
 
 def test_too_many_are_refused(bank) -> None:

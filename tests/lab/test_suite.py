@@ -27,8 +27,8 @@ def cache(bank, tmp_path, monkeypatch):
     list(detector.train(bank, 2))
 
 
-def run(subject, bank, folder, *parts):
-    plan = Plan(Recipe(prompt="", seed=0, steps=1), parts, scenes=3, prompts=2, varied=1)
+def run(subject, bank, folder, *parts, prompt_seed=0):
+    plan = Plan(Recipe(prompt="", seed=0, steps=1), parts, scenes=3, prompts=2, varied=1, prompt_seed=prompt_seed)
     stages = [progress.stage for progress in suite.evaluate(subject, plan, bank, folder)]
     return stages, json.loads((folder / "table.json").read_text())
 
@@ -43,6 +43,15 @@ def test_nothing_is_measured_of_what_is_not_there(bank, cache, tmp_path):
     ]
     assert {figure["source"] for figure in content["figures"]} == {"true", "memoriser"}
     assert len(list((tmp_path / "out" / "true").rglob("*.png"))) == 20
+
+
+def test_questions_that_the_test_has_used_up_are_said(bank, cache, tmp_path):
+    subject = Subject("no model yet.", "no autoencoder yet.", "no towers yet.")
+    _, content = run(subject, bank, tmp_path / "out", "oracle", prompt_seed=1)
+    absences = {absent["part"]: absent["reason"] for absent in content["not_measured"]}
+    assert absences == dict.fromkeys(
+        ["single-held_out", "counting-held_out"], "2 of 2 prompts: no more than 0 are none of the test's."
+    )
 
 
 def test_a_whole_model_is_measured_and_no_picture_made_twice(bank, cache, tmp_path, tiny_folder):

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from calotype.lab.parts import Progress as Stage
+    from calotype.lab.progress import Progress as Stage
 
 
 def show(stages: "Iterable[Stage]") -> None:

@@ -1,7 +1,9 @@
 """Prompts: what the judges ask for, with the true scene of each."""
 
 import random
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Literal
 
 from calotype.data.captions import TEMPLATES, caption
@@ -24,7 +26,10 @@ _CATEGORIES: dict[Category, tuple[tuple[int, ...], frozenset[Reason]]] = {
 """single: a thing on a background. two: two things, no direction. position: two things and how they stand. colour: a
 thing on a background, in any wording. counting: one, two or three of a kind."""
 
+TEST = 100
+"""How many prompts of seed 0 the test asks, at most, of a category and split."""
 _PATIENCE = 10_000
+"""After how many drawn scenes without a new prompt there are taken to be no more."""
 
 
 def prompts(bank: SpriteBank, category: Category, split: Split, count: int, seed: int = 0) -> list[tuple[str, Spec]]:
@@ -33,20 +38,36 @@ def prompts(bank: SpriteBank, category: Category, split: Split, count: int, seed
     ``train``: no held-out combination. ``held_out``: each caption speaks of one. Everyday names only. Raises
     CalotypeError when the bank is too small for so many.
     """
+    found = list(islice(_different(bank, category, split, seed), count))
+    if len(found) < count:
+        raise CalotypeError(f"there are hardly more than {len(found)} {category} prompts: ask for fewer.")
+    return found
+
+
+def validation_prompts(
+    bank: SpriteBank, category: Category, split: Split, count: int, seed: int = 1
+) -> list[tuple[str, Spec]]:
+    """As `prompts`, but none that the test asks, for choosing settings by: fewer where so many are not left."""
+    test = {text for text, _ in islice(_different(bank, category, split, 0), TEST)}
+    return list(islice(_different(bank, category, split, seed, without=test), count))
+
+
+def _different(
+    bank: SpriteBank, category: Category, split: Split, seed: int, without: Collection[str] = ()
+) -> Iterator[tuple[str, Spec]]:
     amounts, reasons = _CATEGORIES[category]
     rng = random.Random(f"{category} {seed}")
-    found: dict[str, Spec] = {}
+    found: set[str] = set()
     fruitless = 0
-    while len(found) < count:
-        if fruitless == _PATIENCE:
-            raise CalotypeError(f"there are hardly more than {len(found)} {category} prompts: ask for fewer.")
+    while fruitless < _PATIENCE:
         amount = amounts[len(found) % len(amounts)]
         spec = _asked(bank, category, amount, rng.getrandbits(62))
-        if spec is None or not _fits(spec, split, reasons) or caption(spec) in found:
+        if spec is None or not _fits(spec, split, reasons) or (text := caption(spec)) in found or text in without:
             fruitless += 1
             continue
-        found[caption(spec)], fruitless = spec, 0
-    return list(found.items())
+        found.add(text)
+        fruitless = 0
+        yield text, spec
 
 
 def _asked(bank: SpriteBank, category: Category, amount: int, seed: int) -> Spec | None:

@@ -23,7 +23,7 @@ from calotype.lab.bootstrap import Estimate, ratio, share
 from calotype.lab.detection import Detection, Judge, Pictures
 from calotype.lab.matching import SIZE, background
 from calotype.lab.metrics import ssim
-from calotype.lab.parts import Progress
+from calotype.lab.progress import Progress
 from calotype.lab.samples import developed
 from calotype.lab.scoring import named_colour, present
 from calotype.lab.trend import Trend, trend

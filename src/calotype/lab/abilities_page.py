@@ -11,7 +11,7 @@ from calotype.lab.abilities import Bench, Painted, emphasis, image_to_image, inp
 from calotype.lab.bootstrap import Estimate
 from calotype.lab.markdown import table
 from calotype.lab.matching import Matcher
-from calotype.lab.parts import Progress
+from calotype.lab.progress import Progress
 from calotype.lab.suite import second_judge
 from calotype.lab.trend import Trend
 from calotype.recipe import Recipe

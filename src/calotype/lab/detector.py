@@ -9,7 +9,6 @@ nothing with J1, the autoencoder or the U-Net (batch norm, dilation, no attentio
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from calotype.data.sprites import Pixels, SpriteBank
 from calotype.errors import CalotypeError
 from calotype.files import cache_dir, written_whole
 from calotype.lab.detection import Detection, Pictures
+from calotype.lab.progress import Progress
 from calotype.nn.hardware import half_precision
 
 VERSION = 1
@@ -82,15 +82,6 @@ class Residual(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Same shape."""
         return x + self.body(x)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step of J2's training, after the update."""
-
-    step: int
-    steps: int
-    loss: float
 
 
 class Detector:
@@ -180,7 +171,7 @@ def train(bank: SpriteBank, steps: int = STEPS) -> Iterator[Progress]:
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         plan.step()
-        yield Progress(step + 1, steps, loss.item())
+        yield Progress("training J2", step + 1, steps)
     with written_whole(path(bank)) as temporary:
         save_file(network.state_dict(), temporary)
 

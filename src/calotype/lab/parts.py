@@ -8,7 +8,6 @@ A part of an evaluation is a generator of its progress that returns its figures.
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from calotype.lab.bootstrap import estimate, share
 from calotype.lab.detection import Detection, Judge, Pictures
 from calotype.lab.detector import Detector
 from calotype.lab.matching import SIZE
+from calotype.lab.progress import Progress
 from calotype.lab.table import Figure, Source
 from calotype.nn.vae import Autoencoder, Gaussian
 from calotype.text.tokenizer import Tokenizer
@@ -34,15 +34,6 @@ SEEDS = 7_000_000_000
 """Where the seeds of the judged scenes begin: apart from those of every other purpose."""
 RETRIEVED = 256
 """Among how many the right caption, or picture, has to be found."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far one stage of an evaluation is."""
-
-    stage: str
-    done: int
-    total: int
 
 
 Part = Generator[Progress, None, list[Figure]]

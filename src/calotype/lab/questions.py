@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from calotype.data.prompts import Category, prompts
+from calotype.data.prompts import Category, prompts, validation_prompts
 from calotype.data.scenes import Split
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
@@ -43,12 +43,18 @@ class Question:
 
 
 def questions(bank: SpriteBank, count: int, seed: int) -> list[Question]:
-    """``count`` prompts for each category, of seen and of held-out combinations."""
+    """``count`` prompts for each category, of seen and of held-out combinations.
+
+    Those of seed 0 are the test's. Of other seeds none is among these, so that there may be fewer, and where there are
+    none, no question.
+    """
+    draw = validation_prompts if seed else prompts
     asked = []
     for category in CATEGORIES:
         for split in SPLITS:
-            texts, specs = zip(*prompts(bank, category, split, count, seed), strict=True)
-            asked.append(Question(category, split, texts, specs))
+            if drawn := draw(bank, category, split, count, seed):
+                texts, specs = zip(*drawn, strict=True)
+                asked.append(Question(category, split, texts, specs))
     return asked
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from calotype.data.captions import caption
+from calotype.data.prompts import TEST, prompts
 from calotype.data.scenes import COUNTS, World, render
 from calotype.data.sprites import Pixels, SpriteBank
 from calotype.lab import detector, table
@@ -15,8 +17,9 @@ from calotype.lab.bootstrap import exact
 from calotype.lab.detection import Judge
 from calotype.lab.matching import SIZE, Matcher
 from calotype.lab.memoriser import Memoriser
-from calotype.lab.parts import Part, Progress, autoencoder_part, round_trip, text_part
-from calotype.lab.questions import Question, grade, questions, summaries
+from calotype.lab.parts import Part, autoencoder_part, round_trip, text_part
+from calotype.lab.progress import Progress
+from calotype.lab.questions import CATEGORIES, SPLITS, Question, grade, questions, summaries
 from calotype.lab.samples import developed, kept
 from calotype.lab.subject import Subject
 from calotype.lab.table import Absence, Figure, Source
@@ -49,12 +52,12 @@ class Plan:
     distances: bool = False
     """Whether the pictures' cloud is compared with the true one's; that takes many pictures."""
     prompt_seed: int = 0
-    """0: the test prompts. Others are for choosing settings by."""
+    """0: the test prompts. Others ask none of these, for choosing settings by."""
 
     @classmethod
     def full(cls, recipe: Recipe, parts: tuple[PartName, ...], prompt_seed: int) -> "Plan":
         """The long one: four pictures of a hundred prompts per category and split, a thousand scenes."""
-        return cls(recipe, parts, 1000, 100, 4, 40, True, prompt_seed)
+        return cls(recipe, parts, 1000, TEST, 4, 40, True, prompt_seed)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Evaluation:
     """J2 again, for its features."""
     folder: Path
 
+    @cached_property
+    def asked(self) -> list[Question]:
+        """The plan's questions."""
+        return questions(self.bank, self.plan.prompts, self.plan.prompt_seed)
+
 
 def evaluate(subject: Subject, plan: Plan, bank: SpriteBank, folder: Path) -> Iterator[Progress]:
     """Measure ``subject``, yielding on the way; writes table.md, table.json and all pictures into ``folder``.
@@ -79,7 +87,7 @@ def evaluate(subject: Subject, plan: Plan, bank: SpriteBank, folder: Path) -> It
     judges: dict[str, Judge] = {"J1": Matcher(bank), "J2": learned}
     evaluation = Evaluation(subject, plan, bank, judges, learned, folder)
     figures: list[Figure] = []
-    absences: list[Absence] = []
+    absences = list(_fewer(evaluation))
     for part in plan.parts:
         measured = _MEASURES[part](evaluation)
         if isinstance(measured, str):
@@ -94,9 +102,20 @@ def evaluate(subject: Subject, plan: Plan, bank: SpriteBank, folder: Path) -> It
 def second_judge(bank: SpriteBank) -> Generator[Progress, None, detector.Detector]:
     """J2, trained the first time it is needed."""
     if not detector.path(bank).exists():
-        for progress in detector.train(bank):
-            yield Progress("training J2", progress.step, progress.steps)
+        yield from detector.train(bank)
     return detector.load(bank)
+
+
+def _fewer(evaluation: Evaluation) -> Iterator[Absence]:
+    """The questions that have fewer prompts than planned."""
+    plan = evaluation.plan
+    if {"oracle", "pictures"}.isdisjoint(plan.parts):
+        return
+    asked = {question.name: len(question.prompts) for question in evaluation.asked}
+    for name in (f"{category}-{split}" for category in CATEGORIES for split in SPLITS):
+        if (count := asked.get(name, 0)) < plan.prompts:
+            missing = plan.prompts - count
+            yield Absence(name, f"{missing} of {plan.prompts} prompts: no more than {count} are none of the test's.")
 
 
 def _vae(evaluation: Evaluation) -> Part | str:
@@ -124,8 +143,7 @@ def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
     bank = evaluation.bank
     specs = [World(bank, counts=counts).spec(seed, "train") for counts, count in MEMORY for seed in range(count)]
     memoriser = Memoriser([caption(spec) for spec in specs])
-    asked = questions(bank, evaluation.plan.prompts, evaluation.plan.prompt_seed)
-    for index, question in enumerate(asked):
+    for index, question in enumerate(evaluation.asked):
         true = np.stack([render(bank, spec) for spec in question.specs])
         answers: dict[Source, Iterator[Pixels]] = {"true": iter(true)}
         if vae is not None:
@@ -133,7 +151,7 @@ def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
         nearest = memoriser.nearest(question.prompts)
         answers["memoriser"] = (render(bank, specs[number]) for number in nearest)
         for number, (source, pictures) in enumerate(answers.items()):
-            yield Progress("true scenes", len(answers) * index + number, len(answers) * len(asked))
+            yield Progress("true scenes", len(answers) * index + number, len(answers) * len(evaluation.asked))
             folder = evaluation.folder / source / question.name
             figures += grade(question, np.stack(list(kept(pictures, folder))), evaluation.judges, source)
     return figures
@@ -149,8 +167,7 @@ def _pictures(evaluation: Evaluation) -> Part | str:
 def _made_pictures(evaluation: Evaluation) -> Part:
     """G1 to G6 of the model and of its shuffled prompts, D2, and D1 where it is asked for."""
     plan, figures, clouds = evaluation.plan, [], []
-    asked = questions(evaluation.bank, plan.prompts, plan.prompt_seed)
-    for question in asked:
+    for question in evaluation.asked:
         recipes = [
             plan.recipe.but(prompt=prompt, seed=plan.copies * index + copy)
             for index, prompt in enumerate(question.prompts)
@@ -159,9 +176,9 @@ def _made_pictures(evaluation: Evaluation) -> Part:
         pictures = yield from _develop(evaluation, question.name, recipes)
         figures += grade(question, pictures, evaluation.judges, "model")
         clouds.append(pictures)
-    figures.append((yield from _diversity(evaluation, asked[0])))
+    figures.append((yield from _diversity(evaluation, evaluation.asked[0])))
     if plan.distances:
-        figures += _distances(evaluation, asked, np.concatenate(clouds))
+        figures += _distances(evaluation, np.concatenate(clouds))
     return figures
 
 
@@ -186,12 +203,17 @@ def _diversity(evaluation: Evaluation, question: Question) -> Generator[Progress
     return Figure("D2 diversity", "model", diversity(evaluation.learned, list(made), true), "J2", "seen")
 
 
-def _distances(evaluation: Evaluation, asked: Sequence[Question], pictures: np.ndarray) -> Iterator[Figure]:
+def _distances(evaluation: Evaluation, pictures: np.ndarray) -> Iterator[Figure]:
     """D1: of all pictures, and of the true scenes of their prompts, from true scenes of other prompts."""
     plan, bank = evaluation.plan, evaluation.bank
-    true = np.stack([render(bank, spec) for question in asked for spec in question.specs])
-    others = questions(bank, plan.prompts, plan.prompt_seed + 1000)
-    other_true = np.stack([render(bank, spec) for question in others for spec in question.specs])
+    true = np.stack([render(bank, spec) for question in evaluation.asked for spec in question.specs])
+    others = (
+        spec
+        for category in CATEGORIES
+        for split in SPLITS
+        for _, spec in prompts(bank, category, split, plan.prompts, plan.prompt_seed + 1000)
+    )
+    other_true = np.stack([render(bank, spec) for spec in others])
     values = distances(evaluation.learned, pictures[:: plan.copies], true, other_true)
     return (Figure(name, "model", exact(value), "J2") for name, value in values.items())
 
