@@ -162,7 +162,7 @@ def test_a_model_is_replaced_and_its_card_kept(written: Any, vocabulary: dict[st
 
 def test_nothing_half_written(written: Any, tmp_path: Path, vocabulary: dict[str, str]) -> None:
     torch.nn.init.constant_(written.networks.unet.head.bias, 1e6)  # more than float16 can hold; written last
-    with pytest.raises(CalotypeError, match=r"head\.bias is not finite in torch\.float16"):
+    with pytest.raises(CalotypeError, match=r"head\.bias: it is not finite in torch\.float16"):
         write_folder(tmp_path / "new", written.config, written.networks, vocabulary)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 

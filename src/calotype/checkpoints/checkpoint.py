@@ -20,11 +20,6 @@ class Source:
     names: Names
     weights: Weights
 
-    def theirs(self, key: str) -> str:
-        """The file's name of our parameter ``key``."""
-        module, _, parameter = key.rpartition(".")
-        return f"{self.names[module]}.{parameter}"
-
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from calotype.checkpoints import ldm
 from calotype.checkpoints.checkpoint import Checkpoint
 from calotype.checkpoints.folder import write_folder
-from calotype.checkpoints.keys import to_theirs
-from calotype.checkpoints.networks import Networks, load_networks, settled
+from calotype.checkpoints.networks import Networks, load_networks, renamed, settled
 from calotype.checkpoints.single import read_single
 from calotype.checkpoints.vocabulary import tokenizer_files
 from calotype.configs import ModelConfig
@@ -42,22 +40,19 @@ def write_single(path: Path, config: ModelConfig, networks: Networks, dtype: tor
     """
     tensors: dict[str, Tensor] = {}
     for network, names in zip((*networks.text, networks.vae, networks.unet), ldm.model_names(config), strict=True):
-        tensors |= _state(network, names, dtype)
+        tensors |= renamed(network, names, dtype)
     v_pred = config.schedule.parameterization == "v_prediction"
     metadata = {"format": "pt", "modelspec.prediction_type": "v" if v_pred else "epsilon"}
     for marker, there in (("v_pred", v_pred), ("ztsnr", config.schedule.zero_terminal_snr)):
         if there:
             tensors[marker] = torch.zeros(0)
-    try:
-        with written_whole(path) as temporary:
-            save_file(irregular(tensors), temporary, metadata)
-            if _essence(read_single(temporary).config) != _essence(config):
-                raise CalotypeError(
-                    f"cannot write {config.name} as a single file: the original code knows SD 1.x, 2.x and SDXL only. "
-                    "Write it as a diffusers folder."
-                )
-    except SafetensorError as error:
-        raise CalotypeError(f"cannot write {path}: {error}. Choose another place or make room.") from error
+    with written_whole(path) as temporary:
+        save_file(irregular(tensors), temporary, metadata)
+        if _essence(read_single(temporary).config) != _essence(config):
+            raise CalotypeError(
+                f"cannot write {config.name} as a single file: the original code knows SD 1.x, 2.x and SDXL only. "
+                "Write it as a diffusers folder."
+            )
 
 
 def irregular(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,15 +74,6 @@ def irregular(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             found[key] = tensor
     return found
-
-
-def _state(network: nn.Module, names: Mapping[str, str], dtype: torch.dtype) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    for key, tensor in network.state_dict().items():
-        state[to_theirs(key, names)] = stored = tensor.detach().to("cpu", dtype).contiguous()
-        if not stored.isfinite().all():
-            raise CalotypeError(f"cannot write weight {key}: it is not finite in {dtype}. Choose a wider dtype.")
-    return state
 
 
 def _essence(config: ModelConfig) -> tuple[object, ...]:

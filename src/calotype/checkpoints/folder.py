@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
-from calotype.checkpoints.keys import Names, regular, text_names, to_theirs, unet_names, vae_names
+from calotype.checkpoints.keys import Names, regular, text_names, unet_names, vae_names
 from calotype.checkpoints.settings import (
     check_pipeline,
     read_model,
@@ -151,13 +151,9 @@ def _save(network: "nn.Module", names: Names, path: Path, dtype: "torch.dtype | 
     import torch  # reading needs none, and `calotype info` answers before it would be imported
     from safetensors.torch import save_file
 
-    tensors: dict[str, torch.Tensor] = {}
-    for key, tensor in network.state_dict().items():
-        tensors[to_theirs(key, names)] = stored = tensor.detach().to("cpu", dtype or torch.float16).contiguous()
-        if not stored.isfinite().all():
-            raise CalotypeError(
-                f"cannot write {path}: weight {key} is not finite in {stored.dtype}. Choose a wider dtype."
-            )
+    from calotype.checkpoints.networks import renamed
+
+    tensors = renamed(network, names, dtype or torch.float16)
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_file(path):
         save_file(tensors, path, metadata={"format": "pt"})

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
+from calotype.checkpoints.keys import Names, to_theirs
 from calotype.checkpoints.stored import ITEM_SIZES, Stored
 from calotype.configs import TextConfig, UNetConfig, VaeConfig
 from calotype.errors import CalotypeError
@@ -53,6 +54,19 @@ def load_networks(
     vae = _filled(Autoencoder, config.vae, checkpoint.vae, files, dtype, device)
     unet = _filled(UNet, config.unet, checkpoint.unet, files, dtype, device)
     return Networks(text, vae, unet)
+
+
+def renamed(network: nn.Module, names: Names, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The network's parameters under the file's names, in memory and in ``dtype``, to be written.
+
+    Raises CalotypeError if that cannot hold one of them.
+    """
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in network.state_dict().items():
+        tensors[to_theirs(key, names)] = stored = tensor.detach().to("cpu", dtype).contiguous()
+        if not stored.isfinite().all():
+            raise CalotypeError(f"cannot write weight {key}: it is not finite in {dtype}. Choose a wider dtype.")
+    return tensors
 
 
 def settled(checkpoint: Checkpoint, unet: UNet) -> Checkpoint:
@@ -162,7 +176,7 @@ def _filled(
 ) -> _Network:
     network = blank(kind, config)
     state = network.state_dict()
-    wanted = {source.theirs(key): key for key in state}
+    wanted = {to_theirs(key, source.names): key for key in state}
     _complain(source, "lacks", wanted.keys() - source.weights.keys())
     _complain(source, "has unknown", source.weights.keys() - wanted.keys())
     stored = {key: source.weights[theirs] for theirs, key in wanted.items()}
