@@ -50,7 +50,6 @@ class TextConfig:
 class ImageConfig:
     """The small image tower the text encoder is trained against; used in contrastive training only."""
 
-    size: int = 128
     channels: tuple[int, ...] = (32, 64, 128, 256)
     projection_dim: int = 256
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from calotype.configs import SD15
 from calotype.diffusion.driver import sample
-from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.samplers.state import SamplerState
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
+from mixture import GaussianMixture
 
 ROWS = list(SAMPLERS.values())
 INCONSISTENT = "DPM++ 2S a CFG++"

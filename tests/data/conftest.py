@@ -52,9 +52,9 @@ class Reader:
 
     def __init__(self, bank: SpriteBank) -> None:
         self.things = {
-            noun: (word, sprite.id) for word, sprite in bank.by_name.items() for noun in (word, plural(word))
+            noun: (word, sprite.id) for word, sprite in by_word(bank).items() for noun in (word, plural(word))
         }
-        self.singular = set(bank.by_name)
+        self.singular = set(by_word(bank))
         longest_first = sorted(self.things, key=len, reverse=True)
         self.noun = re.compile(rf"\b(?:(two|three) )?(?:an? )?(?:(large|small) )?({'|'.join(longest_first)})\b")
         self.colour = re.compile(rf"\b({'|'.join(COLOURS)})\b")

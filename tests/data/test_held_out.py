@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from calotype.data.captions import caption
-from calotype.data.colours import nearest
 from calotype.data.held_out import HELD_OUT_SYNONYMS, is_held_out
 from calotype.data.scenes import World
 from calotype.training.run import read
+from data.words import by_word, nearest
 
 HALF = 50_000
 FEWER = 2_000
@@ -96,7 +96,7 @@ def test_every_atom_is_in_training(worlds, bank) -> None:
         assert {sprite for k, sprite, *_ in train if k == kind} == ids
     assert {sprite for kind, *pair in train if kind == "pair" for sprite in pair} == ids
     assert len({c for k, _, c in (t for t in train if len(t) == 3) if k == "colour"}) == 12
-    words = set(bank.by_name)
+    words = set(by_word(bank))
     assert {
         word for kind, word in (c for c in train if len(c) == 2) if kind == "company"
     } == words - HELD_OUT_SYNONYMS.keys()
@@ -105,7 +105,7 @@ def test_every_atom_is_in_training(worlds, bank) -> None:
 def test_held_out_synonyms_are_seen_alone(bank) -> None:
     world = World(bank)
     alone = {thing.word for seed in range(6000) for thing in world.spec(seed, "train").objects}
-    assert alone == set(bank.by_name)
+    assert alone == set(by_word(bank))
 
 
 def test_splits_agree_with_the_rule(each_bank) -> None:
@@ -118,5 +118,6 @@ def test_splits_agree_with_the_rule(each_bank) -> None:
 
 def test_the_everyday_name_is_never_held_out(noto) -> None:
     assert not {sprite.name for sprite in noto.sprites} & HELD_OUT_SYNONYMS.keys()
-    everyday = {name: noto.by_name[name].name for name in HELD_OUT_SYNONYMS if name in noto.by_name}
+    things = by_word(noto)
+    everyday = {name: things[name].name for name in HELD_OUT_SYNONYMS if name in things}
     assert everyday | {"disc": "circle"} == HELD_OUT_SYNONYMS

@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calotype.data.colours import COLOURS, nearest, shade
+from calotype.data.colours import COLOURS, shade
 from calotype.data.scenes import Object, Spec, World, render
 from calotype.data.sprites import Sprite, SpriteBank, drawn_bank
 from calotype.errors import CalotypeError
+from data.words import by_word, nearest
 
 BANK = drawn_bank()
 
 
 def one(pixels, box, rgb=(200, 100, 50), size=64):
     """The picture of a single sprite."""
-    sprite = Sprite("s", "sprite", (), "test", pixels)
+    sprite = Sprite("s", "sprite", (), pixels)
     spec = Spec(size, "orange", rgb, (Object("s", "sprite", box),), "alone", "name", "bare")
     return render(SpriteBank("test", (sprite,)), spec).astype(int)
 
@@ -60,7 +61,7 @@ def test_positions_are_sub_pixel(shift: float, side: int) -> None:
 
 def test_half_size_gives_the_same_picture() -> None:
     """Where a thing shrinks to less than half it is resized from a half-size copy: to the eye the same."""
-    sprite = BANK.by_name["star"]
+    sprite = by_word(BANK)["star"]
     height, width, _ = sprite.pixels.shape
     small = one(sprite.pixels, (10.0, 10.0, 10 + width * 0.45, 10 + height * 0.45), size=80)
     upscaled = np.repeat(np.repeat(sprite.pixels, 4, 0), 4, 1)
@@ -84,13 +85,6 @@ def test_things_are_whole_and_apart(seed: int, size: int, split: str) -> None:
         x0, y0, x1, y1 = thing.box
         assert (x1 - x0) / (y1 - y0) == pytest.approx(width / height)
         assert 27 / 128 <= thing.extent / size <= 60 / 64 + 1e-9
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**62))
-def test_specs_survive_json(seed: int) -> None:
-    spec = World(BANK).spec(seed, "any")
-    assert Spec.from_json(spec.to_json()) == spec
 
 
 def test_scenes_are_functions_of_the_seed() -> None:

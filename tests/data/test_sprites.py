@@ -1,16 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from calotype.data.sprites import crop, load_bank
+from calotype.data.sprites import Pixels, crop, load_bank
 from calotype.data.things import THINGS
 from calotype.errors import CalotypeError
-
-OPAQUE = np.full((5, 7, 4), 255, np.uint8)
+from data.words import by_word
 
 
 def test_sprites_are_cropped_and_named_apart(each_bank) -> None:
     words = [word for sprite in each_bank.sprites for word in (sprite.name, *sprite.aliases)]
-    assert len(words) == len(set(words)) == len(each_bank.by_name)
+    assert len(words) == len(set(words)) == len(by_word(each_bank))
     assert len(each_bank.by_id) == len(each_bank.sprites)
     for sprite in each_bank.sprites:
         alpha = sprite.pixels[..., 3]
@@ -55,11 +56,33 @@ def test_crop() -> None:
     assert crop(pixels).shape == (3, 4, 4)
 
 
-def test_a_damaged_bank_says_what_to_do(tmp_path, monkeypatch) -> None:
+@pytest.fixture
+def art(tmp_path, monkeypatch) -> Path:
+    """An empty cache, and a font that stands for pictures as wide as it has bytes."""
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
-    monkeypatch.setattr("calotype.data.styles.pictures", lambda style, codes: dict.fromkeys(codes, OPAQUE))
-    assert load_bank("noto").sprites[0].pixels.shape == OPAQUE.shape
-    [path] = (tmp_path / "banks").iterdir()
+    font = tmp_path / "font.ttf"
+    font.write_bytes(bytes(7))
+
+    def pictures(style: str, codes: list[str]) -> dict[str, Pixels]:
+        return dict.fromkeys(codes, np.full((5, len(font.read_bytes()), 4), 255, np.uint8))
+
+    monkeypatch.setattr("calotype.data.styles.source", lambda style: font)
+    monkeypatch.setattr("calotype.data.styles.pictures", pictures)
+    return font
+
+
+def test_a_damaged_bank_says_what_to_do(art) -> None:
+    assert load_bank("noto").sprites[0].pixels.shape == (5, 7, 4)
+    [path] = (art.parent / "banks").iterdir()
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CalotypeError, match="damaged: remove it"):
         load_bank("noto")
+
+
+def test_other_art_is_another_bank(art) -> None:
+    load_bank("noto")
+    art.write_bytes(bytes(9))
+    assert load_bank("noto").sprites[0].pixels.shape == (5, 9, 4)
+    [first, _] = sorted((art.parent / "banks").iterdir(), key=lambda path: path.stat().st_size)
+    first.write_bytes(b"not looked at again")
+    load_bank("noto")

@@ -12,11 +12,11 @@ import torch
 
 from calotype import configs
 from calotype.diffusion.driver import latent, sample
-from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.noise import SeededNoise
 from calotype.diffusion.parameterization import PARAMETERIZATIONS
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.schedules import Schedule
+from mixture import GaussianMixture
 
 SHAPE = (1, 4, 6, 5)
 MIXTURE = GaussianMixture()

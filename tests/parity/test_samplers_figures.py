@@ -15,11 +15,11 @@ import torch
 
 from calotype.configs import SD15
 from calotype.diffusion.driver import latent, sample
-from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.noise import SeededNoise
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
+from mixture import GaussianMixture
 
 FIGURES = json.loads((Path(__file__).parent / "figures.json").read_text(encoding="utf-8"))
 A1111 = ("Restart", "DDIM CFG++", "LCM")

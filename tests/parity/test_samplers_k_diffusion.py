@@ -12,11 +12,11 @@ import torch
 
 from calotype import configs
 from calotype.diffusion.driver import sample
-from calotype.diffusion.mixture import GaussianMixture
 from calotype.diffusion.noise import SeededNoise
 from calotype.diffusion.samplers import SAMPLERS, Denoised
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
+from mixture import GaussianMixture
 
 SPEC = importlib.util.find_spec("k_diffusion")
 pytestmark = pytest.mark.skipif(SPEC is None, reason="k-diffusion is not installed: pip install --no-deps k-diffusion")

@@ -19,13 +19,11 @@ Progress = Callable[[int, int], None]
 
 
 def file_hash(path: Path, progress: Progress | None = None) -> str:
-    """The SHA-256 of the file at ``path``, in hexadecimal. Raises CalotypeError if it cannot be read."""
+    """The SHA-256 of the file at ``path``, in hexadecimal; A1111's model hash (AutoV2) is its first 10 digits.
+
+    Raises CalotypeError if it cannot be read.
+    """
     return _hash(path, 0, progress)
-
-
-def short_hash(path: Path, progress: Progress | None = None) -> str:
-    """A1111's model hash (AutoV2): the first 10 hexadecimal digits of `file_hash`."""
-    return file_hash(path, progress)[:10]
 
 
 def lora_hash(path: Path, progress: Progress | None = None) -> str:

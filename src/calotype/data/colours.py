@@ -28,8 +28,3 @@ def shade(name: str, rng: random.Random) -> RGB:
     lighter = rng.randint(-LIGHTER, LIGHTER)
     red, green, blue = (min(255, c + lighter + rng.randint(-TINT, TINT)) for c in COLOURS[name])
     return red, green, blue
-
-
-def nearest(rgb: RGB) -> str:
-    """The name whose anchor is nearest to ``rgb`` (Euclidean in sRGB)."""
-    return min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], rgb, strict=True)))

@@ -18,10 +18,8 @@ def drawn() -> Iterator[Sprite]:
     """Twenty-four stand-in sprites: twelve shapes, plain and as an outline."""
     for colour, (names, polygon) in zip(COLOURS.values(), _SHAPES.items(), strict=True):
         name, *aliases = names
-        yield Sprite(f"drawn-{name}", name, tuple(aliases), "shapes", _picture(polygon, colour, filled=True))
-        yield Sprite(
-            f"drawn-{name}-outline", f"{name} outline", (), "outlines", _picture(polygon, colour, filled=False)
-        )
+        yield Sprite(f"drawn-{name}", name, tuple(aliases), _picture(polygon, colour, filled=True))
+        yield Sprite(f"drawn-{name}-outline", f"{name} outline", (), _picture(polygon, colour, filled=False))
 
 
 def _picture(polygon: Polygon, colour: RGB, filled: bool) -> Pixels:

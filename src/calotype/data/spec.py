@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from calotype.data.colours import RGB
 
@@ -64,10 +64,3 @@ class Spec:
     def to_json(self) -> str:
         """The spec as one line of JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Spec":
-        """The spec that ``to_json`` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        objects = tuple(Object(o["sprite"], o["word"], tuple(o["box"])) for o in fields.pop("objects"))
-        return cls(**fields | {"rgb": tuple(fields["rgb"])}, objects=objects)

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from calotype.checkpoints.hashes import files_hash
 from calotype.data.things import THINGS
 from calotype.errors import CalotypeError
 from calotype.files import cache_dir, written_whole
@@ -28,7 +29,6 @@ class Sprite:
     id: str
     name: str
     aliases: tuple[str, ...]
-    group: str
     pixels: Pixels = field(repr=False)
     """RGBA, straight alpha, (h, w, 4); every border row and column has a visible pixel."""
 
@@ -56,32 +56,29 @@ class SpriteBank:
             found[sprite.id] = whole, whole.reduce(2)
         return found
 
-    @cached_property
-    def by_name(self) -> Mapping[str, Sprite]:
-        """The sprites by name and by every alias."""
-        return {word: sprite for sprite in self.sprites for word in (sprite.name, *sprite.aliases)}
-
 
 def load_bank(style: str = "noto") -> SpriteBank:
     """The bank of the vocabulary (``things``) in a style of ``art.STYLES``, or the ``drawn`` one; from the cache, made
-    from the art the first time.
+    from the art the first time, and again where the art has become another.
 
     Raises CalotypeError when the art has not been fetched, or when the style is unknown.
     """
-    from calotype.data.styles import pictures
+    from calotype.data.styles import pictures, source
 
     if style == "drawn":
         return drawn_bank()
-    things = [(code, group, names) for group, members in THINGS.items() for code, names in members.items()]
-    vocabulary = blake2b(" ".join(code for code, _, _ in things).encode(), digest_size=4).hexdigest()
-    path = cache_dir("banks") / f"{style}-{vocabulary}.safetensors"
+    things = {code: names for members in THINGS.values() for code, names in members.items()}
+    vocabulary = blake2b(" ".join(things).encode(), digest_size=4).hexdigest()
+    art = source(style)
+    version = files_hash(sorted(art.iterdir()) if art.is_dir() else [art])[:8]
+    path = cache_dir("banks") / f"{style}-{vocabulary}-{version}.safetensors"
     if not path.exists():
-        found = {code: crop(pixels) for code, pixels in pictures(style, [code for code, _, _ in things]).items()}
+        found = {code: crop(pixels) for code, pixels in pictures(style, list(things)).items()}
         with written_whole(path) as temporary:
             save_file(found, temporary)
     try:
         with safe_open(path, framework="numpy") as file:
-            sprites = [Sprite(code, names[0], names[1:], group, file.get_tensor(code)) for code, group, names in things]
+            sprites = [Sprite(code, names[0], names[1:], file.get_tensor(code)) for code, names in things.items()]
     except SafetensorError as error:
         raise CalotypeError(f"{path} is damaged: remove it, and it is made anew.") from error
     return SpriteBank(style, tuple(sprites))
