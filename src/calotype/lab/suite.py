@@ -29,7 +29,7 @@ from calotype.recipe import Recipe
 
 PartName = Literal["vae", "text", "oracle", "pictures"]
 PARTS: tuple[PartName, ...] = get_args(PartName)
-MEMORY: tuple[tuple[tuple[float, ...], int], ...] = ((COUNTS, 60_000), ((0.2, 0.5, 0.3), 100_000))
+MEMORY: tuple[tuple[tuple[float, ...], int], ...] = ((COUNTS, 60_000), ((0.2, 0.5, 0.3), 160_000))
 """Of the whole scenes that the embedded U-Net learned from (runs/embedded/anew.toml): the shares of one, two and three
 things, and how many scenes. The memoriser knows them all, by the captions they have now."""
 
