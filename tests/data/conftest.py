@@ -11,6 +11,7 @@ from calotype.data.colours import COLOURS
 from calotype.data.scenes import Spec
 from calotype.data.sprites import SpriteBank, drawn_bank, load_bank
 from calotype.errors import CalotypeError
+from data.words import by_word
 
 NUMBERS = {"two": 2, "three": 3}
 DIRECTIONS = {

@@ -16,7 +16,7 @@ def trained(bank, tmp_path, monkeypatch):
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
     monkeypatch.setattr(detector, "BATCH", 4)
     steps = list(detector.train(bank, steps=3))
-    assert [(p.step, p.steps) for p in steps] == [(1, 3), (2, 3), (3, 3)]
+    assert [(p.done, p.total) for p in steps] == [(1, 3), (2, 3), (3, 3)]
     return detector.load(bank)
 
 
