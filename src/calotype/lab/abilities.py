@@ -8,6 +8,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -33,6 +34,9 @@ STRENGTHS = (0.3, 0.6, 0.9)
 WEIGHTS = (0.5, 1.0, 1.5)
 _GRID, _MARGIN, _SMALLEST = 8, 8, 64
 """Masks cover whole cells of the latent: the thing's box with a margin, and at least a square of so many pixels."""
+AREAS: tuple[Literal["whole picture", "only masked"], ...] = ("whole picture", "only masked")
+_PADDING = 8
+"""Pixels around a mask that are enlarged with it where only that is painted: chosen of 0, 8, 16 by other prompts."""
 _POOL = 24
 """Among how many scenes, at least, another one is looked for."""
 
@@ -56,6 +60,8 @@ class Painted:
     """Inpainting by one judge: how often the thing asked for stands in the mask, against a picture of its own."""
 
     judge: str
+    area: str
+    """What is painted at the model's resolution: the whole picture, or the mask and a little around it, enlarged."""
     inside: Estimate
     alone: Estimate
     ratio: Estimate | None
@@ -112,7 +118,11 @@ def emphasis(bench: Bench) -> Trends:
 
 
 def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
-    """The thing asked for in the mask, where another one stood, against the same prompts and seeds without a mask."""
+    """The thing asked for in the mask, where another one stood, against the same prompts and seeds without a mask.
+
+    Painted in the whole picture, and in the mask alone, enlarged: a mask is as small as a quarter of the picture, and
+    what fits into it is smaller than most things the model draws unasked.
+    """
     asked = _cases(bench, "single")
     specs = [spec for _, spec in asked]
     others = _others(bench, specs)
@@ -123,18 +133,26 @@ def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
     ]
     alone = [_recipe(bench, prompt, index) for index, (prompt, _) in enumerate(asked)]
     painted = [
-        recipe.but(init_image=_kept(picture), mask=_kept(mask), mask_blur=0, denoising_strength=1)
+        recipe.but(
+            init_image=_kept(picture), mask=_kept(mask), mask_blur=0, masked_padding=_PADDING, denoising_strength=1
+        )
         for recipe, picture, mask in zip(alone, inputs, masks, strict=True)
     ]
     own = yield from _developed(bench, "inpainting-alone", alone)
-    pictures = yield from _developed(bench, "inpainting", painted)
-    triples = zip(pictures, inputs, masks, strict=True)
-    unchanged = sum(np.array_equal(picture[mask == 0], before[mask == 0]) for picture, before, mask in triples)
+    there = {
+        judge: [float(present(spec, seen)) for spec, seen in zip(specs, found, strict=True)]
+        for judge, found in _judged(bench, own)
+    }
     figures = []
-    for (judge, found), (_, found_alone) in zip(_judged(bench, pictures), _judged(bench, own), strict=True):
-        inside = [float(_stands_in(*case)) for case in zip(specs, found, masks, strict=True)]
-        there = [float(present(spec, seen)) for spec, seen in zip(specs, found_alone, strict=True)]
-        figures.append(Painted(judge, share(inside), share(there), ratio(inside, there), unchanged))
+    for area in AREAS:
+        recipes = [recipe.but(inpaint_area=area) for recipe in painted]
+        pictures = yield from _developed(bench, f"inpainting {area}".replace(" ", "-"), recipes)
+        triples = zip(pictures, inputs, masks, strict=True)
+        unchanged = sum(np.array_equal(picture[mask == 0], before[mask == 0]) for picture, before, mask in triples)
+        for judge, found in _judged(bench, pictures):
+            inside = [float(_stands_in(*case)) for case in zip(specs, found, masks, strict=True)]
+            alone_too = share(there[judge]), ratio(inside, there[judge])
+            figures.append(Painted(judge, area, share(inside), *alone_too, unchanged))
     return figures
 
 

@@ -53,10 +53,9 @@ def trend_lines(title: str, trends: Sequence[Trend]) -> list[str]:
 
 def painted_lines(painted: Sequence[Painted]) -> list[str]:
     """What inpainting reached, as a table with a heading."""
-    titles = ("judge", "thing asked for in the mask", "alone, without a mask", "ratio (95 % interval)", "gate", "")
-    count = painted[0].inside.count
-    kept = f"Outside of the mask every byte is as it was in {painted[0].unchanged} of {count} pictures."
-    return ["## Inpainting", "", *table(titles, map(_painted_row, painted)), "", kept, ""]
+    titles = ("painted", "judge", "thing asked for in the mask", "alone, without a mask", "ratio (95 % interval)")
+    kept = "Kept: in how many pictures every byte outside of the mask is as it was."
+    return ["## Inpainting", "", *table((*titles, "gate", "", "kept"), map(_painted_row, painted)), "", kept, ""]
 
 
 def _heading(bench: Bench, command: str) -> list[str]:
@@ -77,7 +76,8 @@ def _trend_row(row: Trend) -> list[str]:
 def _painted_row(row: Painted) -> list[str]:
     verdict = "" if row.ratio is None else "pass" if row.ratio.value >= GATE else "MISS"
     ratio = "none: it never shows the thing alone" if row.ratio is None else _shown(row.ratio)
-    return [row.judge, _shown(row.inside), _shown(row.alone), ratio, f"≥ {GATE:g}", verdict]
+    kept = f"{row.unchanged} of {row.inside.count}"
+    return [row.area, row.judge, _shown(row.inside), _shown(row.alone), ratio, f"≥ {GATE:g}", verdict, kept]
 
 
 def _shown(figure: Estimate) -> str:
