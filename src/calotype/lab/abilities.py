@@ -76,7 +76,8 @@ Trends = Generator[Progress, None, list[Trend]]
 def image_to_image(bench: Bench) -> Trends:
     """With the denoising strength the likeness to the input falls, and the agreement with the prompt rises.
 
-    The input is the true scene of another case: another thing on a background of another colour.
+    A prompt is a thing and a background: each is told, and both together. The input is the true scene of another case:
+    another thing on a background of another colour.
     """
     asked = _cases(bench, "single")
     specs = [spec for _, spec in asked]
@@ -95,7 +96,9 @@ def image_to_image(bench: Bench) -> Trends:
     trends.append(trend("background asked for", "", STRENGTHS, _by_case(right, STRENGTHS), "rises"))
     for judge, found in _judged(bench, pictures):
         there = [present(spec, seen) for spec, seen in zip(wanted, found, strict=True)]
-        trends.append(trend("thing asked for", judge, STRENGTHS, _by_case(there, STRENGTHS), "rises"))
+        both = [thing and colour for thing, colour in zip(there, right, strict=True)]
+        for figure, agreed in (("thing asked for", there), ("thing and background", both)):
+            trends.append(trend(figure, judge, STRENGTHS, _by_case(agreed, STRENGTHS), "rises"))
     return trends
 
 
