@@ -31,11 +31,12 @@ def make(ask: Ask, recipes: list[Recipe]) -> None:
 
 def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:
     """A picture of each recipe at its path; one that was cut goes on from what `runs.kept` wrote."""
-    from calotype.pipeline import planned
+    from calotype.pipeline import planned, settle
 
-    for hint in hints(studio, recipes):
+    settled = [settle(studio, recipe) for recipe in recipes]  # once: it may read a picture for its size
+    for hint in hints(studio, settled):
         typer.echo(f"hint: {hint}.", err=True)
-    with runs.shown(sum(planned(studio, recipe) for recipe in recipes)) as watched:
+    with runs.shown(sum(planned(studio, recipe) for recipe in settled)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
             begun = runs.begun(studio, recipe, path)
