@@ -13,6 +13,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 CODE := src tests benchmarks docs
 STAGES := tokenizer vae clip unet
 
+# As it was typed: make would take a $ in it for a variable of its own.
+override PROMPT := $(value PROMPT)
 export PROMPT
 
 .PHONY: picture test test-slow check format embedded-model clean

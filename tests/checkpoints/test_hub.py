@@ -105,6 +105,7 @@ def test_what_is_wrong_is_one_line(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
         (lambda: pull("owner/name", ["nothing.bin"]), "the hub refused owner/name"),
         (lambda: pull("owner/na--me"), "'owner/na--me' is no name on the hub"),
         (lambda: pull("name"), "is no name on the hub"),
+        (lambda: pull("owner/name", ["a.bin"], "fp16"), "fetch a.bin, or what there is of the variant 'fp16'"),
         (lambda: located("owner/name"), "run `calotype pull owner/name`"),
     ):
         with pytest.raises(CalotypeError, match=message) as caught:

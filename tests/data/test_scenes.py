@@ -132,6 +132,8 @@ def test_on_a_grid_things_begin_on_its_lines_and_come_in_few_sizes(seed: int) ->
         assert x0 % 8 == pytest.approx(0, abs=1e-6)
         assert y0 % 8 == pytest.approx(0, abs=1e-6)
         assert min(abs(thing.extent - size) for size in (32, 48, 64, 80, 96)) < 1e-6
+    if len(spec.objects) == 2:
+        assert [thing.extent for thing in spec.objects] == pytest.approx([48, 48])
 
 
 def test_a_tiny_canvas_is_refused() -> None:

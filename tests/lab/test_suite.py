@@ -22,7 +22,7 @@ def cache(bank, tmp_path, monkeypatch):
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(detector, "BATCH", 2)
     monkeypatch.setattr(detector, "STEPS", 2)
-    monkeypatch.setattr(suite, "MEMORY", (((0.5, 0.5, 0.0), 60), ((0.0, 0.0, 1.0), 40)))
+    monkeypatch.setattr(suite, "MEMORY", (((0.5, 0.5, 0.0), 0, 60), ((0.0, 0.0, 1.0), 8, 40)))
     monkeypatch.setattr(suite, "SEEDS", 2)
     list(detector.train(bank, 2))
 
@@ -72,9 +72,11 @@ def test_a_whole_model_is_measured_and_no_picture_made_twice(bank, cache, tmp_pa
 def test_the_memoriser_knows_what_the_embedded_model_learned_from():
     phases = read(RUNS / "anew.toml").phases
     whole = {
-        phase.counts: phase.scenes for phase in sorted(phases, key=lambda phase: phase.scenes) if phase.size == 128
+        (phase.counts, phase.grid): phase.scenes
+        for phase in sorted(phases, key=lambda phase: phase.scenes)
+        if phase.size == 128
     }
-    assert dict(suite.MEMORY) == whole
+    assert {(counts, grid): number for counts, grid, number in suite.MEMORY} == whole
 
 
 class Lighter(torch.nn.Module):

@@ -64,6 +64,8 @@ def pull(name: str, files: Sequence[str] = (), variant: str | None = None) -> Pa
     )
     if not _NAME.fullmatch(name):
         raise CalotypeError(unknown)
+    if files and variant:
+        raise CalotypeError(f"fetch {files[0]}, or what there is of the variant {variant!r}: one or the other.")
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise CalotypeError(f"cannot fetch {name}: HF_HUB_OFFLINE forbids the network. Unset it to fetch.")
     from huggingface_hub import HfApi

@@ -35,7 +35,7 @@ def resume(
     for line in run.check(studio.with_refiner(recipe)):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))
-    with runs.shown(planned(studio, recipe) - len(run.state.digests)) as watched:
+    with runs.shown(planned(studio, recipe)) as watched:
         rest = runs.kept(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
         studio.develop(recipe, chain([run.state], rest)).save(path)
     runs.place(path).unlink(missing_ok=True)

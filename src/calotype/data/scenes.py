@@ -31,6 +31,10 @@ _TEMPLATE_WEIGHTS = {"on a background": 8.0, "on": 2.0, "bare": 2.0}
 _PHRASE_WEIGHTS = {"full": 6.0, "and": 4.0, "place": 3.0, "name": 2.0, "row": 2.0}
 _ALIAS_RATE = 0.2
 
+_ON_A_GRID = 54 / 128
+"""The least extent of each of several things on a grid, before it is rounded down: to 48 pixels of 128, where it would
+often be 32, too few for the autoencoder. Three in a row have room for no more than that."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -46,7 +50,7 @@ class World:
     """All scenes of a bank at one canvas size; ``counts`` are the shares of scenes with one, two and three things.
 
     Below 96 pixels there is room for one thing only, 28 to 60 pixels of 64. With a ``grid`` things stand on multiples
-    of so many pixels and come in a few sizes: far fewer pictures to learn.
+    of so many pixels and come in a few sizes, two together in one: far fewer pictures to learn.
     """
 
     bank: SpriteBank
@@ -136,7 +140,8 @@ def _draw(bank: SpriteBank, rng: random.Random, size: int, count: int, grid: int
     same = count > 1 and rng.random() < (0.2 if count == 2 else 0.65)
     things = [rng.choice(bank.sprites)] * count if same else rng.sample(bank.sprites, count)
     relation = _relation(rng, count, same)
-    boxes = _boxes(rng, [_aspect(thing) for thing in things], relation, size)
+    aspects = [_aspect(thing) for thing in things]
+    boxes = _boxes(rng, aspects, relation, size, _ON_A_GRID if grid else 0)
     if grid:
         boxes = [layout.aligned(box, grid / size) for box in boxes]
     words = [_word(rng, thing) for thing in things]
@@ -158,14 +163,15 @@ def _relation(rng: random.Random, count: int, same: bool) -> Relation:
     return rng.choice(("left", "right", "above", "below")) if count == 2 else "row"
 
 
-def _boxes(rng: random.Random, aspects: list[float], relation: Relation, size: int) -> list[Box]:
+def _boxes(rng: random.Random, aspects: list[float], relation: Relation, size: int, least: float) -> list[Box]:
+    """One box for each thing; the extents of several are at least ``least``, as far as there is room."""
     if relation == "alone":
         return [layout.place_one(rng, aspects[0], (32 / 128, 96 / 128) if size >= 96 else (28 / 64, 60 / 64))]
     if relation == "group":
-        return layout.place_group(rng, aspects[0], (32 / 128, 60 / 128), len(aspects))
+        return layout.place_group(rng, aspects[0], (max(least, 32 / 128), 60 / 128), len(aspects))
     if relation == "row":
-        return layout.place_row(rng, aspects, (28 / 128, 60 / 128))
-    return layout.place_two(rng, aspects, (36 / 128, 62 / 128), relation)
+        return layout.place_row(rng, aspects, (max(least, 28 / 128), 60 / 128))
+    return layout.place_two(rng, aspects, (max(least, 36 / 128), 62 / 128), relation)
 
 
 def _phrases(objects: tuple[Object, ...], relation: Relation, size: int) -> list[str]:

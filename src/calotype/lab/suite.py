@@ -29,9 +29,13 @@ from calotype.recipe import Recipe
 
 PartName = Literal["vae", "text", "oracle", "pictures"]
 PARTS: tuple[PartName, ...] = get_args(PartName)
-MEMORY: tuple[tuple[tuple[float, ...], int], ...] = ((COUNTS, 60_000), ((0.2, 0.5, 0.3), 160_000))
+MEMORY: tuple[tuple[tuple[float, ...], int, int], ...] = (
+    (COUNTS, 0, 60_000),
+    ((0.2, 0.5, 0.3), 0, 160_000),
+    ((0.3, 0.5, 0.2), 8, 80_000),
+)
 """Of the whole scenes that the embedded U-Net learned from (runs/embedded/anew.toml): the shares of one, two and three
-things, and how many scenes. The memoriser knows them all, by the captions they have now."""
+things, the grid they stand on, and how many scenes. The memoriser knows them all, by the captions they have now."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
     """What the judges say of true scenes, of these through the autoencoder, and of the memoriser's answers."""
     figures = []
     bank = evaluation.bank
-    specs = [World(bank, counts=counts).spec(seed, "train") for counts, count in MEMORY for seed in range(count)]
+    worlds = [(World(bank, counts=counts, grid=grid), range(number)) for counts, grid, number in MEMORY]
+    specs = [world.spec(seed, "train") for world, seeds in worlds for seed in seeds]
     memoriser = Memoriser([caption(spec) for spec in specs])
     for index, question in enumerate(evaluation.asked):
         true = np.stack([render(bank, spec) for spec in question.specs])
