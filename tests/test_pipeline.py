@@ -161,6 +161,15 @@ def test_a_weight_that_overflows_makes_no_black_picture(studio: Studio) -> None:
         studio.generate(f"(a:{'9' * 47})", seed=1, steps=2)
 
 
+@pytest.mark.parametrize("tiling", [False, True])
+def test_an_autoencoder_that_overflows_makes_no_junk(
+    studio: Studio, tiling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studio.vae, "decode", lambda z: torch.full((1, 3, 64, 64), torch.inf))
+    with pytest.raises(CalotypeError, match="past all bounds as it decoded the picture: choose another one with --vae"):
+        studio.generate("a", steps=1, vae_tiling=tiling, tile_size=64, tile_overlap=0)
+
+
 def test_to_image_rounds_and_clamps() -> None:
     pixels = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(1, 3, 1, 5)
     assert list(to_image(pixels).tobytes()[::3]) == [0, 0, 128, 255, 255]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from calotype.api import load
 from calotype.checkpoints.convert import convert, write_single
@@ -54,6 +55,27 @@ def test_mixed_up_folders(sd1: Path, tmp_path: Path, families: Any, make: Any, v
         with told(message):
             Model.read(mixed)
         shutil.rmtree(mixed)
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "unet", "vae"])
+def test_damaged_numbers(sd1: Path, part: str) -> None:
+    (path,) = (sd1 / part).glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    with told(f"{path} is damaged: weight .* is not finite. Fetch it again.$"):
+        Model.read(sd1)
+
+
+def test_numbers_too_large_for_a_dtype(sd1: Path) -> None:
+    path = sd1 / "unet/diffusion_pytorch_model.safetensors"
+    tensors = {key: tensor.float() for key, tensor in load_file(path).items()}
+    tensors["conv_in.bias"][:2] = 3e38  # their sum is too large for float32, too
+    save_file(tensors, path)
+    assert Model.read(sd1).unet.stem.bias.max() == 3e38
+    with told("weight conv_in.bias is not finite. Fetch it again or choose a wider dtype.$"):
+        Model.read(sd1, dtype=torch.float16)
 
 
 def test_single_files_that_are_mixed_up(tmp_path: Path, families: Any, make: Any) -> None:

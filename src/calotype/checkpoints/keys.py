@@ -5,7 +5,7 @@ Tables are made of small ones, set under a pair of prefixes, so that each fact i
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from calotype.checkpoints.stored import Weights
 from calotype.configs import TextConfig, UNetConfig, VaeConfig
@@ -24,6 +24,11 @@ _RESNET: Names = {
 _RESAMPLE: Names = {"conv": "conv"}
 _EMBEDDING: Names = {"linear1": "linear_1", "linear2": "linear_2"}
 _ATTENTION: Names = {"query": "to_q", "key": "to_k", "value": "to_v", "out": "to_out.0"}
+
+
+def few(keys: Collection[str]) -> str:
+    """The first three of the keys, and how many more there are: for a person."""
+    return ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def under(ours: str, theirs: str, names: Mapping[str, str]) -> Names:

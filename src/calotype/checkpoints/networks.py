@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
-from calotype.checkpoints.keys import Names, to_theirs
+from calotype.checkpoints.keys import Names, few, to_theirs
 from calotype.checkpoints.stored import ITEM_SIZES, Stored
 from calotype.configs import TextConfig, UNetConfig, VaeConfig
 from calotype.errors import CalotypeError
@@ -44,7 +44,8 @@ def load_networks(
 ) -> Networks:
     """The checkpoint's networks, every parameter taken from its files, every parameter in its files taken.
 
-    Raises CalotypeError naming the file if it is damaged, and the keys that are missing, unknown or of another shape.
+    Raises CalotypeError naming the file if it is damaged, and the keys that are missing, unknown, of another shape or
+    not finite.
     """
     config, files = checkpoint.config, _Files()
     text = tuple(
@@ -186,11 +187,20 @@ def _filled(
         filled = {key: files.tensor(stored[key], dtype, device) for key in state}
     except OSError as error:
         raise CalotypeError(f"cannot read {source.path}: {error.strerror or error}. Fetch it again.") from error
+    for theirs, key in wanted.items():
+        if not _finite(filled[key]):
+            wider = " or choose a wider dtype" if dtype == torch.float16 else ""
+            path = stored[key].path
+            raise CalotypeError(f"{path} is damaged: weight {theirs} is not finite. Fetch it again{wider}.")
     network.load_state_dict(filled, assign=True)
     return network
 
 
+def _finite(tensor: Tensor) -> bool:
+    """Whether all numbers are finite. Their sum tells it in a tenth of the time, unless it is itself too large."""
+    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())
+
+
 def _complain(source: Source, complaint: str, keys: Collection[str]) -> None:
     if keys:
-        shown = ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-        raise CalotypeError(f"{source.path} {complaint} weights {shown}: it is not the network it claims to be.")
+        raise CalotypeError(f"{source.path} {complaint} weights {few(keys)}: it is not the network it claims to be.")

@@ -29,11 +29,13 @@ def read_single(path: Path, ema: bool = False) -> Checkpoint:
     tables = ldm.model_names(config)
     prefixes = (*ldm.text_prefixes(config), ldm.VAE, ldm.UNET)
     sources = [
-        Source(path, table, _under(named, prefix, keep=True)) for prefix, table in zip(prefixes, tables, strict=True)
+        Source(path, table, {key: stored for key, stored in named.items() if key.startswith(prefix)})
+        for prefix, table in zip(prefixes, tables, strict=True)
     ]
     if strangers := named.keys() - {key for source in sources for key in source.weights}:
-        shown = ", ".join(sorted(strangers)[:3]) + (f" and {len(strangers) - 3} more" if len(strangers) > 3 else "")
-        raise CalotypeError(f"{path} has unknown weights {shown}: it is of a kind that Calotype does not know.")
+        raise CalotypeError(
+            f"{path} has unknown weights {keys.few(strangers)}: it is of a kind that Calotype does not know."
+        )
     undecided = config.schedule.parameterization == "epsilon" and _may_predict_v(config) and not _says(file)
     return Checkpoint(
         path, f"single file, {file.format}", config, tuple(sources[:-2]), sources[-2], sources[-1],
@@ -61,7 +63,7 @@ def read_part(path: Path) -> Part:
     kind = kind_of(file.weights)
     if kind.content is None or kind.content == "model":
         raise CalotypeError(f"{path} is not an autoencoder, a U-Net or a text encoder alone, but {_advice(kind)}.")
-    inner = _under(file.weights, kind.prefix, keep=False)
+    inner = _under(file.weights, kind.prefix)
     original = kind.content == "U-Net" and "input_blocks.0.0.weight" in inner
     original |= kind.content == "autoencoder" and "encoder.down.0.block.0.conv1.weight" in inner
     original |= kind.content == "text encoder" and "token_embedding.weight" in inner
@@ -114,9 +116,9 @@ def _config(file: TensorFile, weights: Weights) -> ModelConfig:
     try:
         config = model_config(
             file.path.stem,
-            tuple(text_config(_under(weights, prefix, keep=False)) for prefix in clips),
-            vae_config(_under(weights, ldm.VAE, keep=False)),
-            unet_config(_under(weights, ldm.UNET, keep=False)),
+            tuple(text_config(_under(weights, prefix)) for prefix in clips),
+            vae_config(_under(weights, ldm.VAE)),
+            unet_config(_under(weights, ldm.UNET)),
         )
     except (KeyError, IndexError) as error:
         raise CalotypeError(f"{file.path} is not whole: it lacks {error}. Fetch it again.") from error
@@ -126,10 +128,8 @@ def _config(file: TensorFile, weights: Weights) -> ModelConfig:
     return resized(replace(config, schedule=schedule))
 
 
-def _under(weights: Weights, prefix: str, keep: bool) -> Weights:
-    return {
-        key if keep else key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
-    }
+def _under(weights: Weights, prefix: str) -> Weights:
+    return {key.removeprefix(prefix): stored for key, stored in weights.items() if key.startswith(prefix)}
 
 
 def _averaged(file: TensorFile) -> Weights:

@@ -102,7 +102,10 @@ def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture
     with _memory_errors_told(scene.part):
         latent = _latent(scene, last)
         if not latent.isfinite().all():
-            raise CalotypeError("the picture's numbers grew past all bounds: lower the prompt's weights, or cfg_scale.")
+            wider = ", or choose a wider dtype" if model.dtype == torch.float16 else ""
+            raise CalotypeError(
+                f"the picture's numbers grew past all bounds: lower the prompt's weights, or cfg_scale{wider}."
+            )
         image = to_image(scene.decode(latent))
     image = scene.canvas.finish(image) if scene.canvas else image
     return Picture.of(image, record(model, recipe, last).but(pixels=fingerprint(image)))

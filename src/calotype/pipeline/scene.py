@@ -145,7 +145,16 @@ class Scene:
         return self._encode(to_pixels(image))
 
     def decode(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 3 h8 w8"]:
-        """A latent as a picture, in tiles where the recipe says so."""
+        """A latent as a picture, in tiles where the recipe says so. Raises CalotypeError for one that is no picture."""
+        pixels = self._decode(latent)
+        if not pixels.isfinite().all():
+            raise CalotypeError(
+                "the autoencoder's numbers grew past all bounds as it decoded the picture: choose another one with "
+                "--vae (in Python: load's vae), or fetch the model again."
+            )
+        return pixels
+
+    def _decode(self, latent: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 3 h8 w8"]:
         if not self.part.vae_tiling:
             return self.model.decode(latent)
         height, width = latent.shape[-2:]
