@@ -17,10 +17,10 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """What is asked to be measured. Only two scenes are, once, of drawn things, by a judge who has hardly learned."""
     asked, evaluate = [], suite.evaluate
 
-    def once(subject: Any, plan: Plan, *places: Any) -> Iterator[Any]:
+    def once(studio: Any, plan: Plan, *places: Any) -> Iterator[Any]:
         asked.append(plan)
         small = replace(plan, parts=("vae",), scenes=2)
-        return evaluate(subject, small, *places) if len(asked) == 1 else iter(())
+        return evaluate(studio, small, *places) if len(asked) == 1 else iter(())
 
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("calotype.data.sprites.load_bank", drawn_bank)

@@ -1,18 +1,25 @@
 import json
+from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from calotype import api
+from calotype.configs import EMBEDDED, ImageConfig
+from calotype.errors import CalotypeError
 from calotype.lab import detector, suite
 from calotype.lab.parts import autoencoder_part, distinct_scenes, text_part
-from calotype.lab.subject import Subject
 from calotype.lab.suite import Plan
+from calotype.lab.towers import CLIP_RUN, towers
 from calotype.lab.variety import true_variants
 from calotype.recipe import Recipe
+from calotype.training import state
+from calotype.training.clip import Contrastive
 from calotype.training.run import read
+from calotype.training.state import weights_hash
 
 RUNS = Path(__file__).parents[2] / "runs" / "embedded"
 
@@ -27,27 +34,48 @@ def cache(bank, tmp_path, monkeypatch):
     list(detector.train(bank, 2))
 
 
-def run(subject, bank, folder, *parts, prompt_seed=0):
+def run(studio, bank, folder, *parts, prompt_seed=0):
     plan = Plan(Recipe(prompt="", seed=0, steps=1), parts, scenes=3, prompts=2, varied=1, prompt_seed=prompt_seed)
-    stages = [progress.stage for progress in suite.evaluate(subject, plan, bank, folder)]
+    stages = [progress.stage for progress in suite.evaluate(studio, plan, bank, folder)]
     return stages, json.loads((folder / "table.json").read_text())
 
 
-def test_nothing_is_measured_of_what_is_not_there(bank, cache, tmp_path):
-    subject = Subject("no model yet.", "no autoencoder yet.", "no towers yet.")
-    _, content = run(subject, bank, tmp_path / "out", "vae", "text", "oracle", "pictures")
-    assert [absent["reason"] for absent in content["not_measured"]] == [
-        "no autoencoder yet.",
-        "no towers yet.",
-        "no model yet.",
-    ]
-    assert {figure["source"] for figure in content["figures"]} == {"true", "memoriser"}
+@pytest.fixture
+def shipped(cache):
+    """The embedded model's form with the text encoder that a run trained, exported in float16."""
+    torch.manual_seed(0)
+    trained = Contrastive(EMBEDDED.text[0], ImageConfig())
+    state.save_product(CLIP_RUN, trained)
+    rounded = deepcopy(trained.text).half().float()
+    return SimpleNamespace(config=EMBEDDED, text_encoders=(rounded,))
+
+
+def test_the_towers_are_the_models_text_encoder_and_the_image_tower_of_its_run(shipped):
+    found = towers(shipped)
+    assert weights_hash(found.text) == weights_hash(shipped.text_encoders[0])
+    trained = Contrastive(EMBEDDED.text[0], ImageConfig())
+    state.load_product(CLIP_RUN, trained)
+    assert weights_hash(found.image, found.projection) == weights_hash(trained.image, trained.projection)
+
+
+def test_the_image_tower_of_another_text_encoder_is_refused(shipped, tiny_folder):
+    for other in (api.load(tiny_folder), shipped):
+        if other is shipped:
+            state.save_product(CLIP_RUN, Contrastive(EMBEDDED.text[0], ImageConfig()))
+        with pytest.raises(CalotypeError, match="image tower of another text encoder than this model's"):
+            towers(other)
+
+
+def test_what_cannot_be_measured_is_said_and_the_rest_goes_on(bank, cache, tmp_path, tiny_folder):
+    _, content = run(api.load(tiny_folder), bank, tmp_path / "out", "text", "oracle")
+    (absent,) = content["not_measured"]
+    assert absent["part"] == "text" and "of another text encoder" in absent["reason"]
+    assert {figure["source"] for figure in content["figures"]} == {"true", "oracle", "memoriser"}
     assert len(list((tmp_path / "out" / "true").rglob("*.png"))) == 20
 
 
-def test_questions_that_the_test_has_used_up_are_said(bank, cache, tmp_path):
-    subject = Subject("no model yet.", "no autoencoder yet.", "no towers yet.")
-    _, content = run(subject, bank, tmp_path / "out", "oracle", prompt_seed=1)
+def test_questions_that_the_test_has_used_up_are_said(bank, cache, tmp_path, tiny_folder):
+    _, content = run(api.load(tiny_folder), bank, tmp_path / "out", "oracle", prompt_seed=1)
     absences = {absent["part"]: absent["reason"] for absent in content["not_measured"]}
     assert absences == dict.fromkeys(
         ["single-held_out", "counting-held_out"], "2 of 2 prompts: no more than 0 are none of the test's."
@@ -56,14 +84,13 @@ def test_questions_that_the_test_has_used_up_are_said(bank, cache, tmp_path):
 
 def test_a_whole_model_is_measured_and_no_picture_made_twice(bank, cache, tmp_path, tiny_folder):
     studio = api.load(tiny_folder)
-    subject = Subject(studio, studio.vae, "no towers.")
-    _, first = run(subject, bank, tmp_path, "vae", "oracle", "pictures")
+    _, first = run(studio, bank, tmp_path, "vae", "oracle", "pictures")
     assert {figure["source"] for figure in first["figures"]} == {"true", "oracle", "model", "memoriser", "shuffled"}
     pictures = sorted((tmp_path / "model").rglob("*.png"))
     assert len(pictures) == 20 + 2
     made = [path.stat().st_mtime_ns for path in pictures]
     pictures[3].write_bytes(b"damaged")
-    _, second = run(subject, bank, tmp_path, "vae", "oracle", "pictures")
+    _, second = run(studio, bank, tmp_path, "vae", "oracle", "pictures")
     assert second == first
     again = [path.stat().st_mtime_ns for path in pictures]
     assert [old == new for old, new in zip(made, again, strict=True)] == [index != 3 for index in range(22)]

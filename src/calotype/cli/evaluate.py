@@ -16,10 +16,7 @@ _FIELDS = Recipe.model_fields
 
 
 def evaluate(
-    model: Annotated[
-        Path | None,
-        typer.Argument(help=f"{MODEL.removesuffix('.')}, or what is trained of it."),
-    ] = None,
+    model: Annotated[Path | None, typer.Argument(help=MODEL)] = None,
     out: Annotated[Path, typer.Option("-o", "--output", help="The folder for the table and all samples.")] = Path(
         "evaluation"
     ),
@@ -47,9 +44,12 @@ def evaluate(
     """
     chosen: dict[str, Any] = {"steps": steps, "sampler": sampler, "cfg_scale": cfg_scale, "cfg_rescale": cfg_rescale}
     recipe = Recipe(**chosen)
+
+    from calotype import api
+
     try:
         from calotype.data.sprites import load_bank
-        from calotype.lab import subject, suite
+        from calotype.lab import suite
     except ImportError as error:
         raise lacking("measuring", error.name, "lab") from error
 
@@ -59,6 +59,6 @@ def evaluate(
         if full
         else suite.Plan(recipe, parts, prompt_seed=int(validation))
     )
-    show(suite.evaluate(subject.subject(model), plan, load_bank(), out))
+    show(suite.evaluate(api.load(model), plan, load_bank(), out))
     Console().print(Markdown((out / "table.md").read_text(encoding="utf-8")))
     typer.echo(out / "table.md")

@@ -8,10 +8,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from calotype.api import Studio
 from calotype.data.captions import caption
 from calotype.data.prompts import TEST, prompts
 from calotype.data.scenes import COUNTS, World, render
 from calotype.data.sprites import Pixels, SpriteBank
+from calotype.errors import CalotypeError
 from calotype.lab import detector, table
 from calotype.lab.bootstrap import exact
 from calotype.lab.detection import Judge
@@ -21,10 +23,9 @@ from calotype.lab.parts import Part, autoencoder_part, round_trip, text_part
 from calotype.lab.progress import Progress
 from calotype.lab.questions import CATEGORIES, SPLITS, Question, grade, questions, summaries
 from calotype.lab.samples import developed, kept
-from calotype.lab.subject import Subject
 from calotype.lab.table import Absence, Figure, Source
+from calotype.lab.towers import towers
 from calotype.lab.variety import SEEDS, distances, diversity, true_variants
-from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
 
 PartName = Literal["vae", "text", "oracle", "pictures"]
@@ -68,7 +69,7 @@ class Plan:
 class Evaluation:
     """What all parts share."""
 
-    subject: Subject
+    studio: Studio
     plan: Plan
     bank: SpriteBank
     judges: Mapping[str, Judge]
@@ -82,23 +83,24 @@ class Evaluation:
         return questions(self.bank, self.plan.prompts, self.plan.prompt_seed)
 
 
-def evaluate(subject: Subject, plan: Plan, bank: SpriteBank, folder: Path) -> Iterator[Progress]:
-    """Measure ``subject``, yielding on the way; writes table.md, table.json and all pictures into ``folder``.
+def evaluate(studio: Studio, plan: Plan, bank: SpriteBank, folder: Path) -> Iterator[Progress]:
+    """Measure a model, yielding on the way; writes table.md, table.json and all pictures into ``folder``.
 
     Stopped and begun again, it makes no picture twice.
     """
     learned = yield from second_judge(bank)
     judges: dict[str, Judge] = {"J1": Matcher(bank), "J2": learned}
-    evaluation = Evaluation(subject, plan, bank, judges, learned, folder)
+    evaluation = Evaluation(studio, plan, bank, judges, learned, folder)
     figures: list[Figure] = []
     absences = list(_fewer(evaluation))
     for part in plan.parts:
-        measured = _MEASURES[part](evaluation)
-        if isinstance(measured, str):
-            absences.append(Absence(part, measured))
-        else:
-            figures += yield from measured
-            table.write(figures, absences, _heading(evaluation), folder)
+        try:
+            measured = _MEASURES[part](evaluation)
+        except CalotypeError as error:
+            absences.append(Absence(part, str(error)))
+            continue
+        figures += yield from measured
+        table.write(figures, absences, _heading(evaluation), folder)
     figures += summaries(figures)
     table.write(figures, absences, _heading(evaluation), folder)
 
@@ -122,26 +124,17 @@ def _fewer(evaluation: Evaluation) -> Iterator[Absence]:
             yield Absence(name, f"{missing} of {plan.prompts} prompts: no more than {count} are none of the test's.")
 
 
-def _vae(evaluation: Evaluation) -> Part | str:
-    vae = evaluation.subject.vae
-    return (
-        vae
-        if isinstance(vae, str)
-        else autoencoder_part(vae, evaluation.bank, evaluation.judges, evaluation.learned, evaluation.plan.scenes)
-    )
+def _vae(evaluation: Evaluation) -> Part:
+    plan = evaluation.plan
+    return autoencoder_part(evaluation.studio.vae, evaluation.bank, evaluation.judges, evaluation.learned, plan.scenes)
 
 
-def _text(evaluation: Evaluation) -> Part | str:
-    towers = evaluation.subject.towers
-    return towers if isinstance(towers, str) else text_part(*towers, evaluation.bank)
+def _text(evaluation: Evaluation) -> Part:
+    studio = evaluation.studio
+    return text_part(towers(studio), studio.tokenizers[0], evaluation.bank)
 
 
-def _oracle(evaluation: Evaluation) -> Part | str:
-    vae = evaluation.subject.vae
-    return _true_scenes(evaluation, None if isinstance(vae, str) else vae)
-
-
-def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
+def _oracle(evaluation: Evaluation) -> Part:
     """What the judges say of true scenes, of these through the autoencoder, and of the memoriser's answers."""
     figures = []
     bank = evaluation.bank
@@ -150,11 +143,12 @@ def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
     memoriser = Memoriser([caption(spec) for spec in specs])
     for index, question in enumerate(evaluation.asked):
         true = np.stack([render(bank, spec) for spec in question.specs])
-        answers: dict[Source, Iterator[Pixels]] = {"true": iter(true)}
-        if vae is not None:
-            answers["oracle"] = (copy for copy, _ in round_trip(vae, true))
         nearest = memoriser.nearest(question.prompts)
-        answers["memoriser"] = (render(bank, specs[number]) for number in nearest)
+        answers: dict[Source, Iterator[Pixels]] = {
+            "true": iter(true),
+            "oracle": (copy for copy, _ in round_trip(evaluation.studio.vae, true)),
+            "memoriser": (render(bank, specs[number]) for number in nearest),
+        }
         for number, (source, pictures) in enumerate(answers.items()):
             yield Progress("true scenes", len(answers) * index + number, len(answers) * len(evaluation.asked))
             folder = evaluation.folder / source / question.name
@@ -162,14 +156,7 @@ def _true_scenes(evaluation: Evaluation, vae: Autoencoder | None) -> Part:
     return figures
 
 
-def _pictures(evaluation: Evaluation) -> Part | str:
-    studio = evaluation.subject.studio
-    if isinstance(studio, str):
-        return studio
-    return _made_pictures(evaluation)
-
-
-def _made_pictures(evaluation: Evaluation) -> Part:
+def _pictures(evaluation: Evaluation) -> Part:
     """G1 to G6 of the model and of its shuffled prompts, D2, and D1 where it is asked for."""
     plan, figures, clouds = evaluation.plan, [], []
     for question in evaluation.asked:
@@ -188,11 +175,9 @@ def _made_pictures(evaluation: Evaluation) -> Part:
 
 
 def _develop(evaluation: Evaluation, name: str, recipes: Sequence[Recipe]) -> Generator[Progress, None, np.ndarray]:
-    studio = evaluation.subject.studio
-    assert not isinstance(studio, str)
     pictures = []
     sized = (recipe.but(width=SIZE, height=SIZE) for recipe in recipes)
-    for picture in developed(studio, sized, evaluation.folder / "model" / name):
+    for picture in developed(evaluation.studio, sized, evaluation.folder / "model" / name):
         pictures.append(picture)
         yield Progress(name, len(pictures), len(recipes))
     return np.stack(pictures)
@@ -224,15 +209,16 @@ def _distances(evaluation: Evaluation, pictures: np.ndarray) -> Iterator[Figure]
 
 
 def _heading(evaluation: Evaluation) -> str:
-    recipe, plan = evaluation.plan.recipe, evaluation.plan
+    recipe, plan, studio = evaluation.plan.recipe, evaluation.plan, evaluation.studio
     kind = "test" if plan.prompt_seed == 0 else "validation"
     return (
-        f"# {evaluation.subject.name}\n\n{recipe.sampler}, {recipe.steps} steps, scale {recipe.cfg_scale:g}, rescale "
-        f"{recipe.cfg_rescale:g}; {plan.prompts} {kind} prompts per category and split, {plan.copies} picture(s) each."
+        f"# {studio.config.name} {studio.hash[:10]}\n\n"
+        f"{recipe.sampler}, {recipe.steps} steps, scale {recipe.cfg_scale:g}, rescale {recipe.cfg_rescale:g}; "
+        f"{plan.prompts} {kind} prompts per category and split, {plan.copies} picture(s) each."
     )
 
 
-_MEASURES: Mapping[PartName, Callable[[Evaluation], Part | str]] = {
+_MEASURES: Mapping[PartName, Callable[[Evaluation], Part]] = {
     "vae": _vae,
     "text": _text,
     "oracle": _oracle,
