@@ -46,10 +46,13 @@ embedded-model: $(VENV)/installed-test
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
 
+# Debian packs ensurepip apart from Python: where it is not here, the pip that is installed does as well.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(PYTHON) is no Python of 3.11 or later: name one, as in make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@if $(PYTHON) -c 'import ensurepip' 2> /dev/null; then $(PYTHON) -m venv $(VENV); \
+	else $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; fi || { \
+		rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make $(VENV), see above: install its venv module, or make $(VENV) with virtualenv"; exit 1; }
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
