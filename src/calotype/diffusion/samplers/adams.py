@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
 from calotype.diffusion.noise import Noise
+from calotype.diffusion.samplers.moves import latest
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -39,8 +39,7 @@ def _adams(
     """A step with polynomials in u = coordinate(sigma), where dsigma = weight(u) du."""
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    latest = ((state.x - x0) / sigma)[None]
-    slopes = torch.cat([latest, state.memory.get("slopes", latest[:0])])[: int(plan.options["order"])]
+    slopes = latest(state, "slopes", (state.x - x0) / sigma, int(plan.options["order"]))
     nodes = [coordinate(plan.intervals[state.index - back][0]) for back in range(len(slopes))]
     shares = integrals(nodes, coordinate(sigma), coordinate(following), weight)
     x = state.x + sum(slope * share for slope, share in zip(slopes, shares, strict=True))

@@ -4,27 +4,24 @@ Both ask a ladder only for its ends: the first level and the last one above 0, a
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, lifted
+from calotype.diffusion.samplers.moves import ancestral, lifted, slope_at
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
 from calotype.errors import CalotypeError
-
-Slope = Callable[[Tensor, float], Tensor]
 
 
 def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """DPM-Solver-fast: third order, as many network calls as the ladder has steps."""
     sigma, following = plan.interval(state)
     down, up = _ancestral(plan, sigma, following)
-    slope = _slope(denoise)
-    first = slope(state.x, sigma)
-    x, _ = _solve(slope, state.x, first, sigma, down, _orders(plan.steps)[state.index])
+    first = slope_at(denoise, state.x, sigma)
+    x, _ = _solve(denoise, state.x, first, sigma, down, _orders(plan.steps)[state.index])
     x0 = state.x - first * sigma
     x, draws = lifted(x, up, plan, noise, state.draws)
     return state.after(x, x0, draws)
@@ -40,9 +37,8 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
     sigma, h, *errors = _controller(plan, state)
     following = max(lowest, sigma * math.exp(-h))
     down, up = _ancestral(plan, sigma, following)
-    slope = _slope(denoise)
-    first = slope(state.x, sigma)
-    x, second = _solve(slope, state.x, first, sigma, down, 3)
+    first = slope_at(denoise, state.x, sigma)
+    x, second = _solve(denoise, state.x, first, sigma, down, 3)
     rough = state.x + (first + (second - first) * 1.5) * (down - sigma)
     accepted = state.memory.get("rough", state.x)
     allowed = torch.maximum(rough.abs(), accepted.abs()).mul(options["rtol"]).clamp(min=options["atol"])
@@ -87,10 +83,6 @@ def _powers(plan: Plan) -> tuple[float, float, float]:
     return (p + i + d) / order, -(p + 2 * d) / order, d / order
 
 
-def _slope(denoise: Denoiser) -> Slope:
-    return lambda x, sigma: (x - denoise(x, sigma).x0) / sigma
-
-
 def _ancestral(plan: Plan, sigma: float, following: float) -> tuple[float, float]:
     """As `ancestral`, but never down below the level at which the plan ends."""
     down, _ = ancestral(sigma, following, plan.options["eta"])
@@ -98,19 +90,21 @@ def _ancestral(plan: Plan, sigma: float, following: float) -> tuple[float, float
     return down, math.sqrt(following**2 - down**2)
 
 
-def _solve(slope: Slope, x: Tensor, first: Tensor, sigma: float, following: float, order: int) -> tuple[Tensor, Tensor]:
+def _solve(
+    denoise: Denoiser, x: Tensor, first: Tensor, sigma: float, following: float, order: int
+) -> tuple[Tensor, Tensor]:
     """DPM-Solver-1, -2 (r = 1/2) or -3 (r = 1/3, 2/3), and the second slope of those that have one."""
     if order == 1:
         return x + first * (following - sigma), first
     if order == 2:
         middle = math.sqrt(sigma * following)
-        second = slope(x + first * (middle - sigma), middle)
+        second = slope_at(denoise, x + first * (middle - sigma), middle)
         return x + second * (following - sigma), second
     h = math.log(sigma / following)
     one, two = sigma * math.exp(-h / 3), sigma * math.exp(-2 * h / 3)
-    second = slope(x + first * (one - sigma), one)
+    second = slope_at(denoise, x + first * (one - sigma), one)
     bend = 2 * two * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
-    third = slope(x + first * (two - sigma) - (second - first) * bend, two)
+    third = slope_at(denoise, x + first * (two - sigma) - (second - first) * bend, two)
     bend = 1.5 * following * (math.expm1(h) / h - 1)
     return x + first * (following - sigma) - (third - first) * bend, second
 

@@ -3,10 +3,12 @@
 import math
 from dataclasses import replace
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.state import Plan, SamplerState
+from calotype.diffusion.samplers.state import Denoiser, Plan, SamplerState
 
 CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 """Options of samplers that stir: how much noise in all, between which levels, and its size."""
@@ -17,6 +19,16 @@ SDE = {"eta": 1.0, "s_noise": 1.0}
 def towards(x0: Tensor, x: Tensor, ratio: float) -> Tensor:
     """What is left of the way from x0 to x when the noise level shrinks to `ratio` of itself; x0 itself at 0."""
     return x0 + (x - x0) * ratio
+
+
+def slope_at(denoise: Denoiser, x: Tensor, sigma: float) -> Tensor:
+    """dx / dsigma of the deterministic equation (arXiv 2206.00364, eq. 4): the noise that the denoiser sees in x."""
+    return (x - denoise(x, sigma).x0) / sigma
+
+
+def latest(state: SamplerState, name: str, value: Tensor, count: int) -> Float[Tensor, "k *shape"]:
+    """`value` and those before it that `state` remembers as `name`, the newest first: `count` at most."""
+    return torch.cat([value[None], state.memory.get(name, value[None][:0])])[:count]
 
 
 def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:

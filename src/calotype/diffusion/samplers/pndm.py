@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import towards
+from calotype.diffusion.samplers.moves import latest, slope_at, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _ADAMS = (
@@ -25,9 +25,9 @@ def pndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
         times = plan.times
         middle = times.sigma((times.t(sigma) + times.t(following)) / 2).item()
         first = slopes[0]
-        second = _slope(denoise, state.x + first * (middle - sigma), middle)
-        third = _slope(denoise, state.x + second * (middle - sigma), middle)
-        fourth = _slope(denoise, state.x + third * (following - sigma), following)
+        second = slope_at(denoise, state.x + first * (middle - sigma), middle)
+        third = slope_at(denoise, state.x + second * (middle - sigma), middle)
+        fourth = slope_at(denoise, state.x + third * (following - sigma), following)
         slope = (first + 2 * second + 2 * third + fourth) / 6
     return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
 
@@ -40,7 +40,7 @@ def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     slope = _extrapolated(slopes)
     if state.index == 0 and following > 0:
         x = towards(x0, state.x, following / sigma)
-        slope = (slope + _slope(denoise, x, following)) / 2
+        slope = (slope + slope_at(denoise, x, following)) / 2
     return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
 
 
@@ -89,14 +89,9 @@ def _with_differences(slopes: Tensor, h: float, h1: float = 1.0, h2: float = 1.0
     return slope
 
 
-def _slope(denoise: Denoiser, x: Tensor, sigma: float) -> Tensor:
-    return (x - denoise(x, sigma).x0) / sigma
-
-
 def _remembered(state: SamplerState, x0: Tensor, sigma: float) -> Tensor:
     """The latest four slopes, the present one first."""
-    latest = ((state.x - x0) / sigma)[None]
-    return torch.cat([latest, state.memory.get("slopes", latest[:0])])[:4]
+    return latest(state, "slopes", (state.x - x0) / sigma, 4)
 
 
 def _extrapolated(slopes: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import CHURN, SDE, ancestral, churned, lifted, towards
+from calotype.diffusion.samplers.moves import CHURN, SDE, ancestral, churned, lifted, slope_at, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -17,7 +17,7 @@ def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     x = towards(x0, state.x, following / sigma)
     if following > 0:
         slope = (state.x - x0) / sigma
-        slope_there = (x - denoise(x, following).x0) / following
+        slope_there = slope_at(denoise, x, following)
         x = state.x + (slope + slope_there) * ((following - sigma) / 2)
     return state.after(x, x0)
 
@@ -36,7 +36,7 @@ def heunpp2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) ->
     mean, x, reached = slope * (1 - sum(ahead) / whole), state.x, sigma
     for level in ahead:
         x, reached = x + slope * (level - reached), level
-        slope = (x - denoise(x, level).x0) / level
+        slope = slope_at(denoise, x, level)
         mean = mean + slope * (level / whole)
     return state.after(state.x + mean * (following - sigma), x0)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.adams import integrals
-from calotype.diffusion.samplers.moves import diffused, lifted
+from calotype.diffusion.samplers.moves import diffused, latest, lifted
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _FIRST, _LAST = 0.2, 0.8
@@ -27,7 +27,7 @@ def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise
     """
     sigma, following = plan.interval(state)
     x, x0 = state.x, denoise(state.x, sigma).x0
-    outputs = torch.cat([x0[None], state.memory.get("outputs", x0[None][:0])])[:_CORRECTOR]
+    outputs = latest(state, "outputs", x0, _CORRECTOR)
     left = len(plan.intervals) - state.index if plan.intervals[-1][1] == 0 else _CORRECTOR
     if state.index > 0 and (following > 0 or evaluates_twice):
         x = _adams(plan, state.index - 1, state.memory["corrected"], outputs[: min(_CORRECTOR, left)], state.index)
@@ -43,14 +43,14 @@ def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise
     return state.after(predicted, x0, draws, outputs=outputs, corrected=x, noise=kick)
 
 
-def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, latest: int) -> Tensor:
-    """Over interval `index` without its noise, x0 a polynomial through `outputs`, the first of them at `latest`.
+def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, newest: int) -> Tensor:
+    """Over interval `index` without its noise, x0 a polynomial through `outputs`, the first of them at `newest`.
 
     Their weights are those of arXiv 2309.05019, equations 15 and 18.
     """
     sigma, following = plan.intervals[index]
     end, speed = -math.log(following), 1 + _tau(plan, following, len(plan.times.sigmas) - 1) ** 2
-    nodes = [-math.log(plan.intervals[latest - back][0]) for back in range(len(outputs))]
+    nodes = [-math.log(plan.intervals[newest - back][0]) for back in range(len(outputs))]
     shrink: float = (following / sigma) ** speed
     shares = integrals(nodes, -math.log(sigma), end, lambda place: speed * math.exp(speed * (place - end)))
     way: Tensor = sum((output * share for output, share in zip(outputs, shares, strict=True)), x * 0)

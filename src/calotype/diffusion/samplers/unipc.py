@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import towards
+from calotype.diffusion.samplers.moves import latest, towards
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -22,7 +21,7 @@ def unipc(variant: str, denoise: Denoiser, plan: Plan, noise: Noise, state: Samp
     sigma, following = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     order = int(plan.options["order"])
-    outputs = torch.cat([x0[None], state.memory.get("outputs", x0[None][:0])])[: order + 1]
+    outputs = latest(state, "outputs", x0, order + 1)
     levels = [plan.intervals[state.index - back][0] for back in range(len(outputs))]
     known = list(zip(levels, outputs, strict=True))
     x = state.x
