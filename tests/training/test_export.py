@@ -11,7 +11,8 @@ from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.networks import Networks
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.model import WORDS, Model
-from calotype.training import export, state, tokenizer
+from calotype.text.words import words
+from calotype.training import export, scenes, state, tokenizer
 from calotype.training.run import Run
 
 
@@ -46,3 +47,5 @@ def test_the_folder_is_sampled_and_spoken_to_as_its_base(
     told = exported(tiny_folder)
     assert told.sampler == base.sampler != "DDIM"
     assert {"background", "arrow"} <= told.words and "unicorn" not in told.words
+    said = {word for text in tokenizer.captions(scenes.bank("drawn"), "any") for word in words(text)}
+    assert said - told.words == {"image", "front"}  # of the sentences that training never shows

@@ -1,7 +1,8 @@
 """Held-out combinations: what training never shows, so that composing can be told from remembering.
 
-Every atom (a thing, a colour, a place, a word) is in training; only combinations are new. A combination is held out
-by the hash of its parts, the same on every machine.
+Every atom (a thing, a colour, a place) is in training; only combinations are new, and a few words that only held-out
+sentences have: "image", "front", and the plurals of some other names. A combination is held out by the hash of its
+parts, the same on every machine.
 """
 
 from functools import cache

@@ -42,6 +42,6 @@ def vocabulary(run: Run, model: Model) -> dict[str, str]:
 
 
 def _known(run: Run) -> str:
-    """The text of the file that lists the words of the run's world."""
-    said = (words(caption) for caption in tokenizer.captions(scenes.bank(run.style)))
+    """The text of the file that lists the words of the run's world, but for those that training never shows."""
+    said = (words(caption) for caption in tokenizer.captions(scenes.bank(run.style), "train"))
     return json.dumps(sorted({word for some in said for word in some})) + "\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import models, pre_tokenizers, trainers
 
 from calotype.data.captions import caption
-from calotype.data.scenes import World
+from calotype.data.scenes import Split, World
 from calotype.data.sprites import SpriteBank
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
@@ -23,7 +23,7 @@ _SCENES = 20_000
 
 def train(run: Run) -> Path:
     """Learn the vocabulary of the run's world and write vocab.json and merges.txt; returns their folder."""
-    vocabulary, merges = learn(captions(scenes.bank(run.style)), run.config.text[0].vocab_size)
+    vocabulary, merges = learn(captions(scenes.bank(run.style), "any"), run.config.text[0].vocab_size)
     folder = state.folder(run.name)
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
     for name, text in (
@@ -43,10 +43,10 @@ def learned(run: Run) -> Tokenizer:
     return Tokenizer.read(state.folder(name), run.config.text[0].max_positions)
 
 
-def captions(bank: SpriteBank) -> Iterable[str]:
-    """What is said in the world of ``bank``: the captions of many scenes, held-out words included."""
+def captions(bank: SpriteBank, split: Split) -> Iterable[str]:
+    """What is said in the world of ``bank``: the captions of many scenes, in which every word of the split occurs."""
     world = World(bank)
-    yield from (caption(world.spec(seed, "any")) for seed in range(_SCENES))
+    yield from (caption(world.spec(seed, split)) for seed in range(_SCENES))
 
 
 def learn(texts: Iterable[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
