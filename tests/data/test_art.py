@@ -3,11 +3,13 @@ import os
 import shutil
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from calotype.data import art
+from calotype.data.fonts import opened
 from calotype.errors import CalotypeError
 
 PACKAGE = art._Package("npm", "some-art", "1.2.3", "", ("npm/some-art/icons",))
@@ -17,6 +19,7 @@ PACKAGE = art._Package("npm", "some-art", "1.2.3", "", ("npm/some-art/icons",))
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and a system without art."""
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(art, "_SYSTEM", tmp_path / "system")
     return tmp_path / "cache" / "art"
 
 
@@ -41,6 +44,12 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(art, "_PICTURES", {"twemoji": known})
     monkeypatch.setattr(art, "_NAMES", ())
     return tmp_path
+
+
+def publish_another(npm: Path) -> None:
+    """The client brings a version that is not the known one."""
+    client = npm / "bin" / "npm"
+    client.write_text(client.read_text().replace("some-art-1.2.3.tgz", "some-art-1.3.0.tgz"))
 
 
 def test_fetched_once_and_kept(cache: Path, npm: Path) -> None:
@@ -82,8 +91,7 @@ def test_a_damaged_archive_is_refused(cache: Path, npm: Path) -> None:
 
 
 def test_another_version_is_taken_and_said(cache: Path, npm: Path) -> None:
-    client = npm / "bin" / "npm"
-    client.write_text(client.read_text().replace("some-art-1.2.3.tgz", "some-art-1.3.0.tgz"))
+    publish_another(npm)
     with (npm / "packed.tgz").open("ab") as file:
         file.write(b"\0" * 1024)
     heard: list[str] = []
@@ -95,17 +103,45 @@ def test_another_version_is_taken_and_said(cache: Path, npm: Path) -> None:
 def test_an_archive_without_the_art_is_refused(cache: Path, npm: Path) -> None:
     shutil.rmtree(npm / "package" / "icons")
     subprocess.run(["tar", "czf", "packed.tgz", "package"], cwd=npm, check=True)
-    client = npm / "bin" / "npm"
-    client.write_text(client.read_text().replace("some-art-1.2.3.tgz", "some-art-1.3.0.tgz"))
+    publish_another(npm)
     with pytest.raises(CalotypeError, match="does not hold npm/some-art/icons"):
         art.fetch_art(styles=["twemoji"])
     assert list(cache.iterdir()) == []
 
 
+def test_only_files_of_the_package_are_unpacked(cache: Path, npm: Path) -> None:
+    with tarfile.open(npm / "packed.tgz", "w:gz") as tar:
+        for name in ("icons/cat.svg", "icons/../../../../../out.svg", "icons/link.svg"):
+            member = tarfile.TarInfo(f"package/{name}")
+            if name == "icons/link.svg":
+                member.type, member.linkname = tarfile.SYMTYPE, "cat.svg"
+            tar.addfile(member)
+        tar.addfile(tarfile.TarInfo("other/icons/dog.svg"))
+    publish_another(npm)
+    art.fetch_art(styles=["twemoji"])
+    assert [path.name for path in cache.iterdir()] == ["npm"]
+    assert [path.name for path in (cache / "npm/some-art/icons").iterdir()] == ["cat.svg"]
+
+
+def test_what_the_system_has_is_fetched_all_the_same(cache: Path, npm: Path) -> None:
+    (npm / "system/npm/some-art/icons").mkdir(parents=True)
+    art.fetch_art(styles=["twemoji"])
+    assert (cache / "npm/some-art/icons/cat.svg").exists()
+
+
+def test_the_system_s_art_is_read_where_none_was_fetched(cache: Path, tmp_path: Path) -> None:
+    own, fetched = (root / "npm/twemoji-colr-font/twemoji.woff2" for root in (tmp_path / "system", cache))
+    for font, advice in ((own, "and that is taken instead"), (fetched, "remove it and fetch the art again")):
+        font.parent.mkdir(parents=True)
+        font.write_bytes(b"noise")
+        assert art.twemoji_font() == font
+        with pytest.raises(CalotypeError, match=rf"not a readable font: .*{advice}\.$"):
+            opened(font)
+
+
 @pytest.mark.parametrize(("style", "tool"), [("noto", "apt-get"), ("fluent", "npm")])
 def test_a_missing_client_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch, style: str, tool: str) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(art, "_find", lambda path: None)
     with pytest.raises(CalotypeError, match=f"needs {tool}, which is not here") as raised:
         art.fetch_art(styles=[style])
     assert "\n" not in str(raised.value)

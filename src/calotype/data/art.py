@@ -11,12 +11,15 @@ import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from calotype.errors import CalotypeError
 from calotype.files import cache_dir
+
+_SYSTEM = Path("/")
+"""Where Debian's packages lie once the system has them: in any version, so the cache is looked at first."""
 
 _FONT = "usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 _TEST = "usr/share/unicode/emoji/emoji-test.txt"
@@ -76,8 +79,8 @@ STYLES = ("noto", "fluent-flat", "fluent", "twemoji")
 
 
 def fetch_art(on_progress: Callable[[str], None] = lambda line: None, styles: Sequence[str] = ("noto",)) -> Path:
-    """Fetch the pictures of ``styles`` and Unicode's names into the cache; what is there already stays. Returns the
-    folder.
+    """Fetch the pictures of ``styles`` and Unicode's names into the cache, whatever the system has; what the cache has
+    stays. Returns the folder.
 
     ``on_progress`` hears one line per package. Raises CalotypeError when a style is unknown, a client is missing or
     fails, or an archive is not the one known by its version; another version is taken, and ``on_progress`` says so.
@@ -85,15 +88,16 @@ def fetch_art(on_progress: Callable[[str], None] = lambda line: None, styles: Se
     for style in styles:
         if style not in _PICTURES:
             raise CalotypeError(f"there is no style {style!r}: choose among {', '.join(STYLES)}.")
+    root = cache_dir("art")
     for package in dict.fromkeys((*(_PICTURES[style] for style in styles), *_NAMES)):
-        if all(_find(path) for path in package.kept):
+        if all((root / path).exists() for path in package.kept):
             on_progress(f"{package.name}: already here")
         else:
             try:
                 _fetch(package, on_progress)
             except OSError as error:
-                raise CalotypeError(f"cannot keep {package.name} in {cache_dir('art')}: {error.strerror}.") from error
-    return cache_dir("art")
+                raise CalotypeError(f"cannot keep {package.name} in {root}: {error.strerror}.") from error
+    return root
 
 
 def noto_font() -> Path:
@@ -116,13 +120,17 @@ def twemoji_font() -> Path:
     return _found(_TWEMOJI, "twemoji")
 
 
-def _find(path: str) -> Path | None:
-    return next((root / path for root in (cache_dir("art"), Path("/")) if (root / path).exists()), None)
+def renewal(place: Path) -> str:
+    """What to do about art at ``place`` that is of no use: the end of a message that begins with the place."""
+    if place.is_relative_to(cache_dir("art")):
+        return "remove it and fetch the art again"
+    return "fetch the art with 'calotype data fetch-art', and that is taken instead"
 
 
 def _found(path: str, style: str) -> Path:
-    if found := _find(path):
-        return found
+    for root in (cache_dir("art"), _SYSTEM):
+        if (root / path).exists():
+            return root / path
     wish = "" if style == "noto" else f" --style {style}"
     raise CalotypeError(f"the emoji art {Path(path).name} is not here: fetch it with 'calotype data fetch-art{wish}'.")
 
@@ -172,11 +180,13 @@ def _unpacked(package: _Package, archive: Path, tree: Path) -> Path:
     if package.client == "apt-get":
         _run(["dpkg-deb", "-x", str(archive), str(tree)], tree, package)
         return tree
-    home = tree / "npm"
-    home.mkdir()
     with tarfile.open(archive) as tar:
-        tar.extractall(home, filter="data")
-    (home / "package").replace(home / package.name)
+        for member in filter(tarfile.TarInfo.isreg, tar):  # by hand: extractall's filters came with Python 3.11.4
+            path = PurePosixPath(member.name)
+            if path.is_relative_to("package") and ".." not in path.parts and (file := tar.extractfile(member)):
+                place = tree / "npm" / package.name / path.relative_to("package")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(file.read())
     return tree
 
 

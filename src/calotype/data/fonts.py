@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from calotype.data.art import renewal
 from calotype.errors import CalotypeError, lacking
 
 _VARIATION_SELECTOR = 0xFE0F
@@ -22,7 +23,7 @@ def opened(font: Path) -> Any:
     try:
         return TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
     except (TTLibError, OSError) as error:
-        raise CalotypeError(f"{font} is not a readable font: remove it and fetch the art again.") from error
+        raise CalotypeError(f"{font} is not a readable font: {renewal(font)}.") from error
 
 
 def shaper(tables: Any) -> Callable[[str], str | None]:

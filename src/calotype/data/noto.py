@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from calotype.data.art import renewal
 from calotype.data.fonts import opened, shaper
 from calotype.data.sprites import Pixels
 from calotype.errors import CalotypeError
@@ -19,7 +20,7 @@ def bitmaps(font: Path, sequences: Iterable[str]) -> Iterator[tuple[str, Pixels]
     """
     tables = opened(font)
     if "CBDT" not in tables:
-        raise CalotypeError(f"{font} holds no colour bitmaps: remove it and fetch the art again.")
+        raise CalotypeError(f"{font} holds no colour bitmaps: {renewal(font)}.")
     strike, glyph = tables["CBDT"].strikeData[0], shaper(tables)
     for sequence in sequences:
         if (name := glyph(sequence)) in strike:

@@ -37,5 +37,5 @@ def pictures(style: str, sequences: Sequence[str]) -> dict[str, Pixels]:
     else:
         found = dict(fluent.icons(place, emoji_names(*art.name_tables()), sequences))
     if missing := [sequence for sequence in sequences if sequence not in found]:
-        raise CalotypeError(f"the {style} art lacks {', '.join(missing)}: fetch its known version again.")
+        raise CalotypeError(f"{place} lacks {', '.join(missing)}: {art.renewal(place)}.")
     return found

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from calotype.data.art import renewal
 from calotype.data.fonts import opened, shaper
 from calotype.data.sprites import Pixels
 from calotype.data.svg import drawn_svg
@@ -17,7 +18,7 @@ def layered(font: Path, sequences: Iterable[str]) -> Iterator[tuple[str, Pixels]
     """
     tables = opened(font)
     if "COLR" not in tables:
-        raise CalotypeError(f"{font} holds no coloured layers: remove it and fetch the art again.")
+        raise CalotypeError(f"{font} holds no coloured layers: {renewal(font)}.")
     glyph = shaper(tables)
     for sequence in sequences:
         if (name := glyph(sequence)) in tables["COLR"].ColorLayers:
