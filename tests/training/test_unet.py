@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sysconfig
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,7 +34,8 @@ from calotype.training.run import Phase, Run
 from calotype.training.unet import UNetTask
 
 needs_compiler = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="torch.compile needs g++ here, which this machine has not"
+    shutil.which("g++") is None or not Path(sysconfig.get_path("include"), "Python.h").exists(),
+    reason="torch.compile needs g++ and Python's headers here, which this machine has not",
 )
 PHASE = Phase(size=64, batch=4, steps=3, lr=(1e-3, 1e-3), scenes=6)
 
@@ -306,6 +308,19 @@ def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
     )
     assert begun.module.head.weight.count_nonzero() == 0
     assert torch.equal(begun.model.vae.quant_conv.weight, base.vae.quant_conv.weight.half().float())
+
+
+@pytest.mark.parametrize("lacking", ["compiler", "headers"])
+def test_what_compiling_needs_is_looked_for_before_anything_is_encoded(
+    lacking: str, task: UNetTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(shutil, "which", lambda name: None if lacking == "compiler" else name)
+    include = tmp_path / "none" if lacking == "headers" else tmp_path
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(include))
+    monkeypatch.setattr(latents, "cached", None)
+    with pytest.raises(CalotypeError, match="install .* and python3-dev, or begin a new one with compiled"):
+        UNetTask(task.model, drawn_bank(), (PHASE,), compiled=True)
 
 
 @pytest.mark.slow

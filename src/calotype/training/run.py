@@ -100,7 +100,8 @@ class Run(_Value):
     anew: bool = False
     """Whether the U-Net does not go on from the base's, but begins with random weights."""
     compiled: bool = False
-    """Whether the U-Net's steps run through torch.compile: minutes at the first start, a sixth faster from then on."""
+    """Whether the U-Net's steps run through torch.compile: minutes at the first start, a sixth faster from then on. On
+    a CPU that takes a C++ compiler and Python's headers."""
     folder: Path | None = None
     """Where the export puts the model."""
     cadence: Cadence = Cadence()

@@ -1,9 +1,14 @@
 """The U-Net's task: latents of scenes under noise, and their captions (arXiv 2112.10752)."""
 
+import os
+import shutil
+import sys
+import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import log
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -52,6 +57,8 @@ class UNetTask:
         self, model: Model, bank: SpriteBank, phases: Sequence[Phase], compiled: bool = False, anew: bool = False
     ) -> None:
         config, vae = model.config, model.vae
+        if compiled and model.device.type == "cpu":
+            _check_compiler()
         self.module = model.unet.train().requires_grad_(True)
         # The layout that the convolutions of CPUs and GPUs alike are fastest in.
         nn.utils.convert_conv2d_weight_memory_format(self.module, torch.channels_last)
@@ -192,6 +199,16 @@ def beginning(run: Run, device: torch.device) -> Model:
     state.load_product(run.needs("clip"), towers)
     state.load_product(run.needs("vae"), vae)
     return Model(config, (words,), (towers.text.to(device),), _new(config).to(device), vae.to(device))
+
+
+def _check_compiler() -> None:
+    """Raise CalotypeError where torch.compile lacks what it needs for a CPU: it writes C++ that includes Python.h."""
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise CalotypeError(
+            "a run with compiled = true needs a C++ compiler and Python's headers: install g++ and python3-dev, or "
+            "begin a new one with compiled = false."
+        )
 
 
 def _new(config: ModelConfig) -> UNet:
