@@ -49,7 +49,7 @@ def test_every_form_of_caption_is_reached_and_well_formed(bank) -> None:
     seen = set()
     for seed in range(6000):
         spec = sample_spec(bank, seed, "any")
-        seen |= {(spec.relation, spec.phrase), spec.template, spec.cell()}
+        seen |= {(spec.relation, spec.phrase), spec.template, spec.cell}
         text = caption(spec)
         assert re.fullmatch(r"[a-z-]+(,? [a-z-]+)*", text), text
         for one, following in re.findall(r"\b(an?) (\w+)", text):

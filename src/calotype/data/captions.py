@@ -1,6 +1,6 @@
 """Captions: a spec in English. What a caption says is always true of the picture; it need not say everything."""
 
-from calotype.data.spec import Cell, Object, Relation, Spec
+from calotype.data.spec import Cell, Relation, Spec
 
 TEMPLATES: dict[str, str] = {
     "on a background": "{scene} on a {colour} background",
@@ -86,7 +86,7 @@ def caption(spec: Spec) -> str:
     """The caption of a spec: lower case, no full stop. A function of the spec's words alone, never of the hash."""
     form = TEMPLATES[spec.template]
     phrase = _phrase(spec, articles="{terse}" not in form)
-    there = "there are" if _count(spec) > 1 and len({o.sprite for o in spec.objects}) == 1 else "there is"
+    there = "there are" if len(spec.objects) > 1 and spec.alike else "there is"
     text = form.format(scene=phrase, terse=phrase, colour=spec.background, there=there)
     return text.replace(" a orange", " an orange")
 
@@ -117,20 +117,16 @@ def article(noun: str) -> str:
     return f"{'an' if silent else 'a'} {noun}"
 
 
-def _count(spec: Spec) -> int:
-    return len(spec.objects)
-
-
 def _phrase(spec: Spec, articles: bool) -> str:
     form = PHRASES[spec.relation][spec.phrase]
     size = size_word(spec) if "{size}" in form else None
     words = [f"{size} {o.word}" if size else o.word for o in spec.objects]
     named = [article(word) if articles else word for word in words]
-    place, corner = PLACES[spec.cell()]
-    return form.replace("{size} ", "").format(*named, place=place, corner=corner, list=_list(spec.objects, named))
+    place, corner = PLACES[spec.cell]
+    return form.replace("{size} ", "").format(*named, place=place, corner=corner, list=_list(spec, named))
 
 
-def _list(objects: tuple[Object, ...], named: list[str]) -> str:
-    if len(objects) > 1 and len({o.sprite for o in objects}) == 1:
-        return f"{_NUMBERS[len(objects)]} {plural(objects[0].word)}"
+def _list(spec: Spec, named: list[str]) -> str:
+    if len(named) > 1 and spec.alike:
+        return f"{_NUMBERS[len(named)]} {plural(spec.objects[0].word)}"
     return f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]

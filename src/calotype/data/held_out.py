@@ -49,7 +49,7 @@ def held_out(spec: Spec) -> frozenset[Reason]:
     sprites = [o.sprite for o in spec.objects]
     if any(_drawn("colour", sprite, spec.background) < 0.1 for sprite in sprites):
         reasons.add("colour")
-    if spec.relation == "alone" and _drawn("cell", sprites[0], spec.cell()) < 0.1:
+    if spec.relation == "alone" and _drawn("cell", sprites[0], spec.cell) < 0.1:
         reasons.add("cell")
     for first, second in combinations(reading_order(spec), 2):
         reasons |= _pair(first, second)

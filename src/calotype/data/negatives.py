@@ -31,19 +31,20 @@ def negatives(spec: Spec, seed: int) -> list[str]:
 def _changes(spec: Spec) -> Iterator[list[Spec]]:
     if "{colour}" in TEMPLATES[spec.template]:
         yield [replace(spec, background=name) for name in COLOURS if name != spec.background]
-    if spec.relation in _OPPOSITES and spec.phrase in ("full", "short"):
+    directed = spec.relation in _OPPOSITES and spec.phrase in ("full", "short")
+    if directed:
         yield [replace(spec, relation=_OPPOSITES[spec.relation])]
         yield [replace(spec, relation=_TURNS[spec.relation])]
-    if (spec.relation in _OPPOSITES and spec.phrase in ("full", "short")) or spec.phrase == "left to right":
+    if directed or spec.phrase == "left to right":
         yield [replace(spec, objects=spec.objects[::-1])]
     if any(slot in PHRASES[spec.relation][spec.phrase] for slot in ("{place}", "{corner}")):
-        yield [_moved(spec, cell) for cell in CELLS if _excludes(cell, spec.cell())]
+        yield [_moved(spec, cell) for cell in CELLS if _excludes(cell, spec.cell)]
 
 
 def _recounted(spec: Spec) -> list[Spec]:
     """Two or three of the first thing, as it is not: in the same words where there are several already."""
     count = len(spec.objects)
-    if count > 1 and len({thing.sprite for thing in spec.objects}) == 1:
+    if count > 1 and spec.alike:
         return [replace(spec, objects=spec.objects[:1] * (5 - count))]
     thing = replace(spec.objects[0], word=HELD_OUT_SYNONYMS.get(spec.objects[0].word, spec.objects[0].word))
     return [replace(spec, objects=(thing,) * n, relation="group", phrase="list") for n in (2, 3)]

@@ -73,9 +73,8 @@ def _different(
 def _asked(bank: SpriteBank, category: Category, amount: int, seed: int) -> Spec | None:
     """A scene in the words of the category, or None where the seed's scene or sentence is of another kind."""
     spec = sample_spec(bank, seed, "any", counts=[float(n == amount) for n in (1, 2, 3)])
-    alike = len({thing.sprite for thing in spec.objects}) == 1
     template = spec.template if category == "colour" else "on a background"
-    if alike != (category not in ("two", "position")) or "{colour}" not in TEMPLATES[template]:
+    if spec.alike != (category not in ("two", "position")) or "{colour}" not in TEMPLATES[template]:
         return None
     objects = tuple(replace(thing, word=bank.by_id[thing.sprite].name) for thing in spec.objects)
     phrase = {"two": "and", "position": "full"}.get(category, "name" if amount == 1 else "list")

@@ -55,9 +55,15 @@ class Spec:
     template: str
     """Which sentence around them: a key of captions.TEMPLATES."""
 
-    def cell(self, index: int = 0) -> Cell:
-        """The cell in which an object's centre lies."""
-        x, y = self.objects[index].center
+    @property
+    def alike(self) -> bool:
+        """Whether the objects are all of one kind, as one alone is."""
+        return len({thing.sprite for thing in self.objects}) == 1
+
+    @property
+    def cell(self) -> Cell:
+        """The cell in which the first object's centre lies."""
+        x, y = self.objects[0].center
         third = self.size / 3
         return CELLS[3 * min(2, int(y / third)) + min(2, int(x / third))]
 

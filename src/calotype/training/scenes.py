@@ -11,7 +11,7 @@ from torch import Tensor
 from calotype.data import scenes as data
 from calotype.data.scenes import Scene, World
 from calotype.data.spec import Spec
-from calotype.data.sprites import SpriteBank, drawn_bank, load_bank
+from calotype.data.sprites import SpriteBank, load_bank
 
 FIXED = 20_000_000
 """Where the seeds of the fixed scenes begin that evaluations and sheets show."""
@@ -20,7 +20,7 @@ FIXED = 20_000_000
 @cache
 def bank(style: str) -> SpriteBank:
     """The sprites of a run's world."""
-    return drawn_bank() if style == "drawn" else load_bank(style)
+    return load_bank(style)
 
 
 def draw(world: World, rng: np.random.Generator, count: int) -> list[Scene]:
