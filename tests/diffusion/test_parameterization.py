@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calotype.configs import SD15
-from calotype.diffusion.parameterization import PARAMETERIZATIONS
+from calotype.diffusion.parameterization import PARAMETERIZATIONS, c_in
 from calotype.diffusion.schedules import Schedule
 
 each_kind = pytest.mark.parametrize("kind", PARAMETERIZATIONS)
@@ -44,7 +44,7 @@ def test_one_sigma_for_each_picture_means_the_first_axis(kind):
         torch.testing.assert_close(p.to_x0(x, SIGMAS, noise)[one], p.to_x0(x[one], sigma, noise[one]))
         torch.testing.assert_close(p.from_x0(x, SIGMAS, x0)[one], p.from_x0(x[one], sigma, x0[one]))
         torch.testing.assert_close(p.target(x0, noise, SIGMAS)[one], p.target(x0[one], noise[one], sigma))
-        torch.testing.assert_close(p.network_input(x, SIGMAS)[one], x[one] * p.c_in(sigma))
+        torch.testing.assert_close(p.network_input(x, SIGMAS)[one], x[one] * c_in(sigma))
 
 
 @each_kind

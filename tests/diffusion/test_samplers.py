@@ -35,7 +35,7 @@ def shrink(moment):
         ("euler_k", ("Euler", "karras")),
         ("kdpm_2_a_k", ("DPM2 a", "karras")),
         ("dpmpp_2m_sde_k", ("DPM++ 2M SDE", "karras")),
-        ("Euler a Polyexponential", ("Euler a", "polyexponential")),
+        ("Euler a Polyexponential", ("Euler a", "exponential")),
     ],
 )
 def test_names_of_other_programs_find_the_row(name, found):

@@ -1,6 +1,5 @@
 """``calotype samplers``: what a recipe's sampler and scheduler can be."""
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +37,7 @@ def page() -> str:
     """docs/samplers.md: the registries of samplers and schedulers as tables."""
     from calotype.diffusion.samplers import SAMPLERS
     from calotype.diffusion.schedulers import SCHEDULERS
+    from calotype.lab.markdown import table
     from calotype.recipe import SAMPLER
 
     schedulers = [
@@ -52,13 +52,13 @@ def page() -> str:
             "fast the error falls with the number of steps: second order means a quarter of it for twice the steps.",
             "*Calls a step* is what a step costs. A sampler with *noise* draws fresh noise on the way: its pictures do",
             "not settle as steps are added. *Equals* names the implementation that the tests compare numbers with.", "",
-            *_table(_COLUMNS, [_row(sampler) for sampler in SAMPLERS.values()]), "",
+            *table(_COLUMNS, [_row(sampler) for sampler in SAMPLERS.values()]), "",
             "Without `--sampler` it is the one that the model's scheduler_config.json names (SD 1.5's: PLMS), or else",
             f"{SAMPLER}.", "",
             "## Schedulers", "",
             "A scheduler chooses the noise levels that the sampler visits. `automatic` is the model's own one with the",
             "model's own sampler; with another sampler, the one that A1111 uses with it, or else the model's own.", "",
-            *_table(("scheduler", "label", "aliases", "reference"), schedulers), "",
+            *table(("scheduler", "label", "aliases", "reference"), schedulers), "",
         ]
     )  # fmt: skip
 
@@ -69,7 +69,3 @@ def _row(sampler: "Sampler") -> tuple[str, ...]:
         str(sampler.evaluations or "adaptive"), sampler.noise if sampler.stochastic else "",
         sampler.equals, sampler.use,
     )  # fmt: skip
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(cells) + " |" for cells in (header, ("---",) * len(header), *rows)]

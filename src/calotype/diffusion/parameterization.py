@@ -15,6 +15,12 @@ Sigma = float | Float[Tensor, "*b"]
 """One noise level (a number or a scalar tensor) for all pictures of a batch, or one for each, (b,) or (b, 1, 1, 1)."""
 
 
+def c_in(sigma: Sigma) -> Sigma:
+    """1 / sqrt(1 + sigma^2), of sigma's shape: takes x to variance-preserving coordinates (arXiv 2206.00364)."""
+    scale: Sigma = (1 + sigma**2) ** -0.5
+    return scale
+
+
 @dataclass(frozen=True)
 class Parameterization:
     """Conversions between a network's output and x0. All tensors (b, ...) of one shape; sigma as in `Sigma`."""
@@ -26,15 +32,9 @@ class Parameterization:
     target: Callable[[Tensor, Tensor, Sigma], Tensor]
     """(x0, noise, sigma) -> the output of a perfect network that is shown x0 + sigma * noise"""
 
-    @staticmethod
-    def c_in(sigma: Sigma) -> Sigma:
-        """1 / sqrt(1 + sigma^2), of sigma's shape: takes x to variance-preserving coordinates."""
-        scale: Sigma = (1 + sigma**2) ** -0.5
-        return scale
-
     def network_input(self, x: Tensor, sigma: Sigma) -> Tensor:
         """x * c_in(sigma), with one sigma for all pictures or one for each."""
-        return (x * self.c_in(_along(x, sigma))).to(x.dtype)
+        return (x * c_in(_along(x, sigma))).to(x.dtype)
 
 
 def _along(x: Tensor, sigma: Sigma) -> Sigma:
@@ -56,19 +56,19 @@ def _epsilon_target(x0: Tensor, noise: Tensor, sigma: Sigma) -> Tensor:
 
 def _velocity_to_x0(x: Tensor, sigma: Sigma, output: Tensor) -> Tensor:
     s = _along(x, sigma)
-    scale = (1 + s**2) ** -0.5
+    scale = c_in(s)
     return (x * scale**2 - output * (s * scale)).to(x.dtype)
 
 
 def _velocity_from_x0(x: Tensor, sigma: Sigma, x0: Tensor) -> Tensor:
     s = _along(x, sigma)
-    scale = (1 + s**2) ** -0.5
+    scale = c_in(s)
     return ((x * scale**2 - x0) / (s * scale)).to(x.dtype)
 
 
 def _velocity_target(x0: Tensor, noise: Tensor, sigma: Sigma) -> Tensor:
     s = _along(x0, sigma)
-    return ((noise - x0 * s) * (1 + s**2) ** -0.5).to(x0.dtype)
+    return ((noise - x0 * s) * c_in(s)).to(x0.dtype)
 
 
 def _sample_to_x0(x: Tensor, sigma: Sigma, output: Tensor) -> Tensor:

@@ -15,6 +15,13 @@ from calotype.errors import CalotypeError
 
 Sigmas = Float[Tensor, "levels"]
 
+_RHO = 7.0
+"""How much denser Karras' levels are at the low end (arXiv 2206.00364, section 3)."""
+_BETA = 0.6
+"""Both shapes of the beta distribution (arXiv 2407.12173, as A1111, ComfyUI and diffusers have them)."""
+_SLOW = 0.025
+"""The share of the way from the top that takes half of Mochi's steps."""
+
 
 @dataclass(frozen=True)
 class Scheduler:
@@ -23,17 +30,17 @@ class Scheduler:
     name: str
     label: str
     """As A1111 spells it."""
-    levels: Callable[..., Sigmas]
-    """(schedule, steps, **options) -> the levels above 0."""
+    levels: Callable[[Schedule, int], Sigmas]
+    """(schedule, steps) -> the levels above 0."""
     reference: str
     aliases: tuple[str, ...] = ()
 
-    def __call__(self, schedule: Schedule, steps: int, **options: float) -> Sigmas:
+    def __call__(self, schedule: Schedule, steps: int) -> Sigmas:
         """The levels for a number of steps. Raises CalotypeError when the schedule has not so many."""
         most = len(schedule.sigmas)
         if not 1 <= steps <= most:
             raise CalotypeError(f"steps must be between 1 and {most}, not {steps}.")
-        levels = self.levels(schedule, steps, **options)
+        levels = self.levels(schedule, steps)
         return torch.cat([levels, levels.new_zeros(1)])
 
 
@@ -79,17 +86,17 @@ def linspace(schedule: Schedule, steps: int) -> Sigmas:
 # Over sigma: from the largest to the smallest, whatever lies between.
 
 
-def karras(schedule: Schedule, steps: int, rho: float = 7.0) -> Sigmas:
+def karras(schedule: Schedule, steps: int) -> Sigmas:
     """Evenly over sigma^(1 / rho): equation 5 of arXiv 2206.00364."""
     return _from_the_top(schedule, steps, lambda low, high, part: (
-        high ** (1 / rho) + part * (low ** (1 / rho) - high ** (1 / rho))
-    ) ** rho)  # fmt: skip
+        high ** (1 / _RHO) + part * (low ** (1 / _RHO) - high ** (1 / _RHO))
+    ) ** _RHO)  # fmt: skip
 
 
-def polyexponential(schedule: Schedule, steps: int, rho: float = 1.0) -> Sigmas:
-    """Over log sigma as a power: with rho 1 evenly, which is the exponential scheduler."""
+def exponential(schedule: Schedule, steps: int) -> Sigmas:
+    """Evenly over log sigma; k-diffusion's polyexponential is the same at its usual rho of 1."""
     return _from_the_top(
-        schedule, steps, lambda low, high, part: (math.log(low) + (1 - part) ** rho * math.log(high / low)).exp()
+        schedule, steps, lambda low, high, part: (math.log(low) + (1 - part) * math.log(high / low)).exp()
     )
 
 
@@ -100,18 +107,18 @@ def kl_optimal(schedule: Schedule, steps: int) -> Sigmas:
     )
 
 
-def beta(schedule: Schedule, steps: int, alpha: float = 0.6, beta: float = 0.6) -> Sigmas:
+def beta(schedule: Schedule, steps: int) -> Sigmas:
     """By the quantiles of a beta distribution, dense at both ends (arXiv 2407.12173), over sigma as A1111 does."""
-    return _from_the_top(schedule, steps, lambda low, high, part: low + (high - low) * quantile(1 - part, alpha, beta))
+    return _from_the_top(schedule, steps, lambda low, high, part: low + (high - low) * quantile(1 - part, _BETA, _BETA))
 
 
-def linear_quadratic(schedule: Schedule, steps: int, threshold: float = 0.025) -> Sigmas:
-    """Half of the steps for the first `threshold` of the way from the top, then ever larger ones (Mochi 1)."""
+def linear_quadratic(schedule: Schedule, steps: int) -> Sigmas:
+    """Half of the steps for a short way from the top, then ever larger ones (Mochi 1)."""
     slow = steps // 2
     step = torch.arange(steps, dtype=torch.float64)
     if slow == 0:
         return schedule.sigmas[-1:]
-    slope = threshold / slow
+    slope = _SLOW / slow
     curvature = (1 - slope * steps) / (steps - slow) ** 2
     return schedule.sigmas[-1] * (1 - slope * step - curvature * (step - slow).clamp(min=0) ** 2)
 
@@ -158,8 +165,13 @@ SCHEDULERS = {
     for scheduler in (
         Scheduler("normal", "Normal", normal, "k-diffusion get_sigmas, A1111, ComfyUI", ("uniform", "discrete")),
         Scheduler("karras", "Karras", karras, "k-diffusion get_sigmas_karras", ("use_karras_sigmas", "k")),
-        Scheduler("exponential", "Exponential", polyexponential, "k-diffusion", ("use_exponential_sigmas",)),
-        Scheduler("polyexponential", "Polyexponential", polyexponential, "k-diffusion get_sigmas_polyexponential"),
+        Scheduler(
+            "exponential",
+            "Exponential",
+            exponential,
+            "k-diffusion get_sigmas_exponential, get_sigmas_polyexponential",
+            ("use_exponential_sigmas", "polyexponential"),
+        ),
         Scheduler("sgm_uniform", "SGM Uniform", sgm_uniform, "A1111, ComfyUI"),
         Scheduler("simple", "Simple", simple, "A1111, ComfyUI"),
         Scheduler("trailing", "Trailing", trailing, "diffusers timestep_spacing", ("ddim_trailing",)),

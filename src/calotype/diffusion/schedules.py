@@ -1,4 +1,4 @@
-"""The forward process as a value, and the schedules that choose which of its noise levels a sampler visits."""
+"""The forward process as a value: the noise levels that a network was trained on, and their times."""
 
 import math
 from dataclasses import dataclass
