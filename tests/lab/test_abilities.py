@@ -16,6 +16,7 @@ from calotype.lab import abilities, detector
 from calotype.lab.abilities import Bench, emphasis, emphasised, image_to_image, inpainting, mask_of
 from calotype.lab.abilities_page import painted_lines, trend_lines
 from calotype.lab.bootstrap import ratio
+from calotype.lab.detection import JUDGES
 from calotype.lab.trend import trend
 from calotype.recipe import Recipe
 
@@ -176,7 +177,7 @@ def test_the_command_writes_a_page_and_makes_no_picture_twice(bank, tiny_folder,
     assert cli.main([*command, "-o", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out" / "abilities.md").read_text()
     assert page.startswith(f"# Abilities of tiny {api.load(tiny_folder).hash[:10]}\n")
-    assert "`calotype study abilities --cases 2 --steps 1 --cfg-scale 4`" in page
+    assert "`calotype study abilities --cases 2 --steps 1 --cfg-scale 4`" in page and JUDGES in page
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## Image-to-image, by the denoising strength", "## Emphasis, by the weight", "## Inpainting",
     ]  # fmt: skip

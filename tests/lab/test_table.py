@@ -4,6 +4,7 @@ import pytest
 
 from calotype.lab import table
 from calotype.lab.bootstrap import Estimate, share
+from calotype.lab.detection import JUDGES
 from calotype.lab.gates import Gate
 from calotype.lab.table import Absence, Figure
 
@@ -53,6 +54,11 @@ def test_an_interval_is_left_out_only_where_there_is_one_observation():
     shown = [figure("G1 single", "oracle", 1.0), Figure("G1 single", "model", share([1.0] * 50), "J1", "seen")]
     row = cells(table.markdown(shown, [], ""), "G1 single")
     assert row[3:5] == ["1.000", "1.000 (0.929–1.000)"]
+
+
+def test_the_table_says_how_it_was_judged_and_what_the_true_scenes_tell():
+    text = table.markdown([figure("G1 single", "true", 0.98)], [], "")
+    assert JUDGES in text and "what is lacking to 1 is the judge's own error" in text
 
 
 def test_both_files_are_written(tmp_path):

@@ -9,6 +9,7 @@ from calotype.data.sprites import SpriteBank
 from calotype.files import written_whole
 from calotype.lab.abilities import Bench, Painted, emphasis, image_to_image, inpainting
 from calotype.lab.bootstrap import Estimate
+from calotype.lab.detection import JUDGES
 from calotype.lab.markdown import table
 from calotype.lab.matching import Matcher
 from calotype.lab.progress import Progress
@@ -64,8 +65,8 @@ def _heading(bench: Bench, command: str) -> list[str]:
         f"# Abilities of {model.config.name} {model.hash[:10]}",
         "",
         f"`{command}`. Each of {bench.cases} cases is tried at every setting with the same seed. "
-        "Slopes are by one unit of the dial: the mean of each case's, with the interval of a bootstrap by case. J1 "
-        "matches templates and learned nothing; J2 is a detector trained on true scenes.",
+        "Slopes are by one unit of the dial: the mean of each case's, with the interval of a bootstrap by case. "
+        f"{JUDGES}",
     ]
 
 

@@ -22,3 +22,9 @@ class Detection:
 
 Judge = Callable[[Pictures], list[list[Detection]]]
 """Pictures to detections, most confident first."""
+JUDGES = (
+    "J1 learned nothing: it takes a picture for known sprites on a flat background, and looks among all sprites, sizes "
+    "and places, at a quarter of the resolution and then nearer, for the up to three that leave least of it "
+    "unexplained. J2 is a small convolutional detector, trained on true scenes."
+)
+"""How they judge, for whoever reads a table of theirs."""

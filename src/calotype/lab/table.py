@@ -8,6 +8,7 @@ from typing import Literal
 
 from calotype.files import written_whole
 from calotype.lab.bootstrap import Estimate
+from calotype.lab.detection import JUDGES
 from calotype.lab.gates import GATES
 from calotype.lab.markdown import table
 
@@ -87,8 +88,7 @@ def _shown(estimate: Estimate | None) -> str:
 
 _REMARK = (
     "A synthetic, closed world: these figures are not comparable with published FID or GenEval scores. In brackets the "
-    "95 % interval of a bootstrap by prompt, or Wilson's where all prompts fare alike. true: the scene itself; oracle: "
-    "the scene through the autoencoder; memoriser: the picture of the nearest training caption; shuffled: the model's "
-    "pictures judged by other prompts. J1 matches templates and learned nothing; J2 is a detector trained on true "
-    "scenes."
+    "95 % interval of a bootstrap by prompt, or Wilson's where all prompts fare alike. true: the scene itself, so that "
+    "what is lacking to 1 is the judge's own error; oracle: the scene through the autoencoder; memoriser: the picture of "
+    f"the nearest training caption; shuffled: the model's pictures judged by other prompts. {JUDGES}"
 )
