@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import pytest
 
+from calotype.data import art
 from calotype.data.captions import plural
 from calotype.data.colours import COLOURS
 from calotype.data.scenes import Spec
 from calotype.data.sprites import SpriteBank, drawn_bank, load_bank
-from calotype.errors import CalotypeError
+from data.fetched import here
 from data.words import by_word
 
 NUMBERS = {"two": 2, "three": 3}
@@ -146,10 +147,8 @@ def bank() -> SpriteBank:
 
 @pytest.fixture(scope="session")
 def noto() -> SpriteBank:
-    try:
-        return load_bank("noto")
-    except CalotypeError as missing:
-        pytest.skip(f"{missing}")
+    here(art.noto_font)
+    return load_bank("noto")
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from calotype.data import art
 from calotype.data.names import EmojiName, emoji_names, spelled
 from calotype.data.noto import bitmaps
 from calotype.data.things import THINGS
-from calotype.errors import CalotypeError
+from data.fetched import here
 
 TEST = """
 # group: Animals & Nature
@@ -44,18 +45,16 @@ def test_the_variation_selector_is_dropped() -> None:
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, EmojiName]:
-    try:
-        return emoji_names(*art.name_tables())
-    except CalotypeError as missing:
-        pytest.skip(f"{missing}")
+    test, annotations = here(art.name_tables)
+    [version] = re.findall(r"^# Version: (\S+)", test.read_text("utf-8"), re.MULTILINE)
+    if not art._NAMES[0].version.startswith(version):
+        pytest.skip(f"{test} has the names of Unicode {version}, not of {art._NAMES[0].version}")
+    return emoji_names(test, annotations)
 
 
 def test_nothing_is_missing(names: dict[str, EmojiName]) -> None:
     """Every emoji of Unicode 15.0 has a bitmap, and all but the newest 31 have keywords."""
-    try:
-        font = art.noto_font()
-    except CalotypeError as missing:
-        pytest.skip(f"{missing}")
+    font = here(art.noto_font)
     assert len(names) == 3664
     assert sum(not name.keywords for name in names.values()) == 31
     found = dict(bitmaps(font, names))

@@ -8,10 +8,11 @@ from calotype.data.fluent import icons
 from calotype.data.names import EmojiName
 from calotype.data.noto import bitmaps
 from calotype.data.sprites import load_bank
-from calotype.data.styles import pictures
+from calotype.data.styles import pictures, source
 from calotype.data.svg import drawn_svg
 from calotype.data.twemoji import layered
 from calotype.errors import CalotypeError
+from data.fetched import here
 
 
 def small_font(path: Path) -> Path:
@@ -76,19 +77,14 @@ def test_icons_are_found_by_name(tmp_path: Path) -> None:
 
 
 def test_a_style_that_lacks_a_thing_says_which() -> None:
-    try:
-        art.noto_font()
-    except CalotypeError as missing:
-        pytest.skip(f"{missing}")
+    here(art.noto_font)
     with pytest.raises(CalotypeError, match="lacks 61-62"):
         pictures("noto", ["1f431", "61-62"])
 
 
 @pytest.mark.parametrize("style", art.STYLES)
 def test_each_style_has_every_thing(style: str, noto) -> None:
-    try:
-        bank = load_bank(style)
-    except CalotypeError as missing:
-        pytest.skip(f"{missing}")
+    here(lambda: (source(style), art.name_tables()))
+    bank = load_bank(style)
     assert [sprite.name for sprite in bank.sprites] == [sprite.name for sprite in noto.sprites]
     assert all(np.ptp(sprite.pixels[..., 3]) > 200 for sprite in bank.sprites)

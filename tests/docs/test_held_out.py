@@ -8,7 +8,9 @@ from PIL import Image
 
 from calotype.api import EMBEDDED
 from calotype.checkpoints.hashes import files_hash
-from calotype.errors import CalotypeError
+from calotype.data import art
+from calotype.data.fonts import opened
+from data.fetched import here
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -24,8 +26,8 @@ def test_it_is_of_the_model_beside_it(told: dict[str, str]) -> None:
 
 
 def test_its_prompts_are_those_chosen(told: dict[str, str]) -> None:
+    version = opened(here(art.noto_font))["name"].getDebugName(5).partition(";")[0]
+    if not art._PICTURES["noto"].version.startswith(version.removeprefix("Version ")):
+        pytest.skip(f"the art here is of {version}: its things have other shapes, and the hash chooses other prompts")
     script = runpy.run_path(str(DOCS / "held_out.py"))
-    try:
-        assert told["prompts"].splitlines() == script["chosen"]()
-    except CalotypeError as missing:
-        pytest.skip(f"{missing}")
+    assert told["prompts"].splitlines() == script["chosen"]()
