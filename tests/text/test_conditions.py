@@ -78,6 +78,26 @@ def test_a_weight_multiplies_the_vectors_of_its_words(tokenizer: Tokenizer, enco
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("weight", [1.003, 1.05])
+def test_a_network_in_half_precision_is_weighed_in_float32(
+    weight: float, tokenizer: Tokenizer, encoder: TextEncoder
+) -> None:
+    """Rounded once, at the end: bfloat16 has neither of the weights, and would round the two means apart."""
+    encoder = encoder.bfloat16()
+
+    def context(prompt: str, style: str, emphasis: str) -> Tensor:
+        return encode_prompts([prompt], [tokenizer], [encoder], language=language(style, emphasis))[0].context[0]
+
+    plain, empty = (context(prompt, "a1111", "Ignore").float() for prompt in ("a red cat", ""))
+    factors = torch.ones(77, 1)
+    factors[2] = weight
+    no_norm, prompt = plain * factors, f"a (red:{weight}) cat"
+    assert context(prompt, "a1111", "No norm").equal(no_norm.bfloat16())
+    assert context(prompt, "a1111", "Original").equal((no_norm * (plain.mean() / no_norm.mean())).bfloat16())
+    assert context(prompt, "comfyui", "Original").equal((empty + (plain - empty) * factors).bfloat16())
+
+
+@torch.inference_mode()
 def test_texts_that_take_turns_keep_one_mean(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
     """A1111 encodes a schedule's texts in one batch, and restores the batch's mean."""
     plain = torch.cat([each.context for each in encode_prompts(["a red cat", "apple"], [tokenizer], [encoder])])

@@ -90,11 +90,13 @@ def _encode(
     texts = [[*(Row.of(chunk, tokenizer) for chunk in chunks), *[empty] * (longest - len(chunks))] for chunks in read]
     outputs = [encoded(rows) for rows in texts]
     contexts: Float[Tensor, "texts chunks n d"] = torch.stack([output.context for output in outputs])
-    weights = contexts.new_tensor([[row.weights for row in rows] for rows in texts])
+    weights = torch.tensor([[row.weights for row in rows] for rows in texts], device=contexts.device)
     if language.weigh and (weights != 1).any():
-        nothing = encoded([empty]).context[0]
-        chunks = zip(contexts.unbind(1), weights.unbind(1), strict=True)
-        contexts = torch.stack([language.weigh(vectors, weight, nothing) for vectors, weight in chunks], dim=1)
+        # In float32, as A1111 and ComfyUI weigh: bfloat16 has no number between 1 and 1.0078.
+        nothing = encoded([empty]).context[0].float()
+        chunks = zip(contexts.float().unbind(1), weights.unbind(1), strict=True)
+        weighed = torch.stack([language.weigh(vectors, weight, nothing) for vectors, weight in chunks], dim=1)
+        contexts = weighed.to(contexts.dtype)
     return [
         Conditions(context.flatten(0, 1)[None], output.pooled[:1])
         for context, output in zip(contexts, outputs, strict=True)
