@@ -1,3 +1,4 @@
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +59,10 @@ def test_wrong_fonts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CalotypeError, match="no colour bitmaps"):
         list(bitmaps(small_font(tmp_path / "font.ttf"), ["26ab"]))
     (tmp_path / "noise.ttf").write_bytes(b"noise" * 100)
-    for read in (bitmaps, layered):
-        with pytest.raises(CalotypeError, match="not a readable font"):
-            list(read(tmp_path / "noise.ttf", ["26ab"]))
+    (tmp_path / "cut.ttf").write_bytes((tmp_path / "font.ttf").read_bytes()[:-100])
+    for read, name in product((bitmaps, layered), ("noise.ttf", "cut.ttf")):
+        with pytest.raises(CalotypeError, match=rf"{name} is not a readable font"):
+            list(read(tmp_path / name, ["26ab"]))
 
 
 def test_svg_is_drawn_with_its_transparency() -> None:

@@ -21,7 +21,10 @@ def opened(font: Path) -> Any:
     except ImportError as error:
         raise lacking("reading emoji fonts", "fonttools", "art") from error
     try:
-        return TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
+        tables = TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
+        for tag in tables.reader.tables:  # so that a font that was cut off is told here
+            tables.getTableData(tag)
+        return tables
     except (TTLibError, OSError) as error:
         raise CalotypeError(f"{font} is not a readable font: {renewal(font)}.") from error
 
