@@ -17,6 +17,7 @@ from calotype.lab.abilities import Bench, emphasis, emphasised, image_to_image, 
 from calotype.lab.abilities_page import painted_lines, trend_lines
 from calotype.lab.bootstrap import ratio
 from calotype.lab.detection import JUDGES
+from calotype.lab.progress import Progress
 from calotype.lab.trend import trend
 from calotype.recipe import Recipe
 
@@ -64,7 +65,11 @@ def bench(bank, matcher, tmp_path, **behaviour):
 @pytest.fixture(autouse=True)
 def _painted(monkeypatch):
     """The painter's pictures in the place of a model's."""
-    painted = lambda painter, recipes, folder: map(painter.paint, recipes)  # noqa: E731
+
+    def painted(painter, recipes, folder):
+        yield Progress(folder.name, len(recipes), len(recipes))
+        return np.stack([painter.paint(recipe) for recipe in recipes])
+
     monkeypatch.setattr(abilities, "developed", painted)
 
 

@@ -30,7 +30,7 @@ def cache(bank, tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "BATCH", 2)
     monkeypatch.setattr(detector, "STEPS", 2)
     monkeypatch.setattr(suite, "MEMORY", (((0.5, 0.5, 0.0), 0, 60), ((0.0, 0.0, 1.0), 8, 40)))
-    monkeypatch.setattr(suite, "SEEDS", 2)
+    monkeypatch.setattr(suite, "VARIANTS", 2)
     list(detector.train(bank, 2))
 
 

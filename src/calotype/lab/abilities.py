@@ -49,7 +49,7 @@ class Bench:
     bank: SpriteBank
     judges: Mapping[str, Judge]
     recipe: Recipe
-    """Of every picture, but for its prompt, its seed, its size and what is studied."""
+    """Of every picture, but for its prompt, its seed and what is studied."""
     cases: int
     folder: Path
     """Where all pictures are kept."""
@@ -83,11 +83,11 @@ def image_to_image(bench: Bench) -> Trends:
     specs = [spec for _, spec in asked]
     inputs = [render(bench.bank, other) for other in _others(bench, specs)]
     recipes = [
-        _recipe(bench, prompt, index).but(init_image=_kept(inputs[index]), denoising_strength=strength)
+        bench.recipe.but(prompt=prompt, seed=index, init_image=_kept(inputs[index]), denoising_strength=strength)
         for index, (prompt, _) in enumerate(asked)
         for strength in STRENGTHS
     ]
-    pictures = yield from _developed(bench, "img2img", recipes)
+    pictures = yield from developed(bench.studio, recipes, bench.folder / "img2img")
     likeness = [ssim(picture, inputs[index // len(STRENGTHS)]) for index, picture in enumerate(pictures)]
     trends = [trend("likeness to the input (SSIM)", "", STRENGTHS, _by_case(likeness, STRENGTHS), "falls")]
     wanted = [spec for spec in specs for _ in STRENGTHS]
@@ -107,11 +107,11 @@ def emphasis(bench: Bench) -> Trends:
     halves: tuple[Category, ...] = ("single", "two")
     asked = [case for category in halves for case in _cases(bench, category)[: -(-bench.cases // 2)]][: bench.cases]
     recipes = [
-        _recipe(bench, emphasised(prompt, spec.objects[0].word, weight), index)
+        bench.recipe.but(prompt=emphasised(prompt, spec.objects[0].word, weight), seed=index)
         for index, (prompt, spec) in enumerate(asked)
         for weight in WEIGHTS
     ]
-    pictures = yield from _developed(bench, "emphasis", recipes)
+    pictures = yield from developed(bench.studio, recipes, bench.folder / "emphasis")
     wanted = [spec.objects[0].sprite for _, spec in asked for _ in WEIGHTS]
     trends = []
     for judge, found in _judged(bench, pictures):
@@ -134,14 +134,14 @@ def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
         render(bench.bank, replace(other, background=spec.background, rgb=spec.rgb))
         for spec, other in zip(specs, others, strict=True)
     ]
-    alone = [_recipe(bench, prompt, index) for index, (prompt, _) in enumerate(asked)]
+    alone = [bench.recipe.but(prompt=prompt, seed=index) for index, (prompt, _) in enumerate(asked)]
     painted = [
         recipe.but(
             init_image=_kept(picture), mask=_kept(mask), mask_blur=0, masked_padding=_PADDING, denoising_strength=1
         )
         for recipe, picture, mask in zip(alone, inputs, masks, strict=True)
     ]
-    own = yield from _developed(bench, "inpainting-alone", alone)
+    own = yield from developed(bench.studio, alone, bench.folder / "inpainting-alone")
     there = {
         judge: [float(present(spec, seen)) for spec, seen in zip(specs, found, strict=True)]
         for judge, found in _judged(bench, own)
@@ -149,7 +149,7 @@ def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
     figures = []
     for area in AREAS:
         recipes = [recipe.but(inpaint_area=area) for recipe in painted]
-        pictures = yield from _developed(bench, f"inpainting {area}".replace(" ", "-"), recipes)
+        pictures = yield from developed(bench.studio, recipes, bench.folder / f"inpainting {area}".replace(" ", "-"))
         triples = zip(pictures, inputs, masks, strict=True)
         unchanged = sum(np.array_equal(picture[mask == 0], before[mask == 0]) for picture, before, mask in triples)
         for judge, found in _judged(bench, pictures):
@@ -198,20 +198,8 @@ def _others(bench: Bench, specs: Sequence[Spec]) -> list[Spec]:
     ]
 
 
-def _recipe(bench: Bench, prompt: str, index: int) -> Recipe:
-    return bench.recipe.but(prompt=prompt, seed=index, width=SIZE, height=SIZE)
-
-
 def _kept(picture: Pixels) -> str:
     return inline(Image.fromarray(picture))
-
-
-def _developed(bench: Bench, name: str, recipes: Sequence[Recipe]) -> Generator[Progress, None, Pictures]:
-    pictures = []
-    for picture in developed(bench.studio, recipes, bench.folder / name):
-        pictures.append(picture)
-        yield Progress(name, len(pictures), len(recipes))
-    return np.stack(pictures)
 
 
 def _judged(bench: Bench, pictures: Pictures) -> Iterator[tuple[str, list[list[Detection]]]]:

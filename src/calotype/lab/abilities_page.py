@@ -7,13 +7,13 @@ from typing import Literal, get_args
 from calotype.api import Studio
 from calotype.data.sprites import SpriteBank
 from calotype.files import written_whole
+from calotype.lab import detector
 from calotype.lab.abilities import Bench, Painted, emphasis, image_to_image, inpainting
 from calotype.lab.bootstrap import Estimate
 from calotype.lab.detection import JUDGES
 from calotype.lab.markdown import table
-from calotype.lab.matching import Matcher
+from calotype.lab.matching import SIZE, Matcher
 from calotype.lab.progress import Progress
-from calotype.lab.suite import second_judge
 from calotype.lab.trend import Trend
 from calotype.recipe import Recipe
 
@@ -31,8 +31,8 @@ def study(
 
     Begun again, it makes no picture twice. ``command`` is put on the page.
     """
-    learned = yield from second_judge(bank)
-    bench = Bench(studio, bank, {"J1": Matcher(bank), "J2": learned}, recipe, cases, folder)
+    judges = {"J1": Matcher(bank), "J2": (yield from detector.trained(bank))}
+    bench = Bench(studio, bank, judges, recipe.but(width=SIZE, height=SIZE), cases, folder)
     lines = [*_heading(bench, command), ""]
     for ability in asked:
         if ability == "inpainting":

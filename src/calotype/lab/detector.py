@@ -8,7 +8,7 @@ nothing with J1, the autoencoder or the U-Net (batch norm, dilation, no attentio
 # mypy: disable-error-code="no-any-return,no-untyped-call"
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -149,6 +149,13 @@ def load(bank: SpriteBank) -> Detector:
     except (SafetensorError, RuntimeError) as error:
         raise CalotypeError(f"{path(bank)} is damaged: remove it, and the judge is trained anew.") from error
     return Detector(bank, network)
+
+
+def trained(bank: SpriteBank) -> Generator[Progress, None, Detector]:
+    """J2, trained the first time it is needed."""
+    if not path(bank).exists():
+        yield from train(bank)
+    return load(bank)
 
 
 def train(bank: SpriteBank, steps: int = STEPS) -> Iterator[Progress]:

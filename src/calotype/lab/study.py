@@ -135,7 +135,7 @@ class _Problem:
 
     def __init__(self, model: Model, plan: Plan, prompt: str, seed: int) -> None:
         self.model, self.plan, self.prompt, self.seed = model, plan, prompt, seed
-        side = model.config.vae.sample_size // model.config.vae.downscale
+        side = model.config.unet.sample_size
         shape = (1, model.config.vae.latent_channels, side, side)
         self.noise = SeededNoise(seed, shape, model.device, model.dtype)
         positive, negative = model.conditions([prompt, ""])

@@ -1,7 +1,7 @@
 """The suite: everything that is measured of a model, in one table with its oracle, its memoriser and its shuffle."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,7 +25,7 @@ from calotype.lab.questions import CATEGORIES, SPLITS, Question, grade, question
 from calotype.lab.samples import developed, kept
 from calotype.lab.table import Absence, Figure, Source
 from calotype.lab.towers import towers
-from calotype.lab.variety import SEEDS, distances, diversity, true_variants
+from calotype.lab.variety import VARIANTS, distances, diversity, true_variants
 from calotype.recipe import Recipe
 
 PartName = Literal["vae", "text", "oracle", "pictures"]
@@ -88,9 +88,10 @@ def evaluate(studio: Studio, plan: Plan, bank: SpriteBank, folder: Path) -> Iter
 
     Stopped and begun again, it makes no picture twice.
     """
-    learned = yield from second_judge(bank)
+    learned = yield from detector.trained(bank)
     judges: dict[str, Judge] = {"J1": Matcher(bank), "J2": learned}
-    evaluation = Evaluation(studio, plan, bank, judges, learned, folder)
+    sized = replace(plan, recipe=plan.recipe.but(width=SIZE, height=SIZE))
+    evaluation = Evaluation(studio, sized, bank, judges, learned, folder)
     figures: list[Figure] = []
     absences = list(_fewer(evaluation))
     for part in plan.parts:
@@ -103,13 +104,6 @@ def evaluate(studio: Studio, plan: Plan, bank: SpriteBank, folder: Path) -> Iter
         table.write(figures, absences, _heading(evaluation), folder)
     figures += summaries(figures)
     table.write(figures, absences, _heading(evaluation), folder)
-
-
-def second_judge(bank: SpriteBank) -> Generator[Progress, None, detector.Detector]:
-    """J2, trained the first time it is needed."""
-    if not detector.path(bank).exists():
-        yield from detector.train(bank)
-    return detector.load(bank)
 
 
 def _fewer(evaluation: Evaluation) -> Iterator[Absence]:
@@ -165,7 +159,7 @@ def _pictures(evaluation: Evaluation) -> Part:
             for index, prompt in enumerate(question.prompts)
             for copy in range(plan.copies)
         ]
-        pictures = yield from _develop(evaluation, question.name, recipes)
+        pictures = yield from developed(evaluation.studio, recipes, evaluation.folder / "model" / question.name)
         figures += grade(question, pictures, evaluation.judges, "model")
         clouds.append(pictures)
     figures.append((yield from _diversity(evaluation, evaluation.asked[0])))
@@ -174,22 +168,13 @@ def _pictures(evaluation: Evaluation) -> Part:
     return figures
 
 
-def _develop(evaluation: Evaluation, name: str, recipes: Sequence[Recipe]) -> Generator[Progress, None, np.ndarray]:
-    pictures = []
-    sized = (recipe.but(width=SIZE, height=SIZE) for recipe in recipes)
-    for picture in developed(evaluation.studio, sized, evaluation.folder / "model" / name):
-        pictures.append(picture)
-        yield Progress(name, len(pictures), len(recipes))
-    return np.stack(pictures)
-
-
 def _diversity(evaluation: Evaluation, question: Question) -> Generator[Progress, None, Figure]:
     """D2 on the first prompts of one thing."""
     number, recipe = evaluation.plan.varied, evaluation.plan.recipe
-    recipes = [recipe.but(prompt=prompt, seed=seed) for prompt in question.prompts[:number] for seed in range(SEEDS)]
-    pictures = yield from _develop(evaluation, "diversity", recipes)
-    true = [true_variants(evaluation.bank, spec, SEEDS) for spec in question.specs[:number]]
-    made = pictures.reshape(len(true), SEEDS, *pictures.shape[1:])
+    recipes = [recipe.but(prompt=prompt, seed=seed) for prompt in question.prompts[:number] for seed in range(VARIANTS)]
+    pictures = yield from developed(evaluation.studio, recipes, evaluation.folder / "model" / "diversity")
+    true = [true_variants(evaluation.bank, spec, VARIANTS) for spec in question.specs[:number]]
+    made = pictures.reshape(len(true), VARIANTS, *pictures.shape[1:])
     return Figure("D2 diversity", "model", diversity(evaluation.learned, list(made), true), "J2", "seen")
 
 

@@ -89,6 +89,6 @@ def _shown(estimate: Estimate | None) -> str:
 _REMARK = (
     "A synthetic, closed world: these figures are not comparable with published FID or GenEval scores. In brackets the "
     "95 % interval of a bootstrap by prompt, or Wilson's where all prompts fare alike. true: the scene itself, so that "
-    "what is lacking to 1 is the judge's own error; oracle: the scene through the autoencoder; memoriser: the picture of "
-    f"the nearest training caption; shuffled: the model's pictures judged by other prompts. {JUDGES}"
+    "what is lacking to 1 is the judge's own error; oracle: the scene through the autoencoder; memoriser: the picture "
+    f"of the nearest training caption; shuffled: the model's pictures judged by other prompts. {JUDGES}"
 )

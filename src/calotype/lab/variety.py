@@ -16,8 +16,8 @@ from calotype.lab.detection import Pictures
 from calotype.lab.detector import Detector
 from calotype.lab.metrics import frechet_distance, kernel_distance, pairwise_distance
 
-SEEDS = 8
-"""Pictures of one prompt."""
+VARIANTS = 8
+"""Pictures of one prompt whose variety is measured."""
 
 
 def diversity(detector: Detector, pictures: Sequence[Pictures], true: Sequence[Pictures]) -> Estimate:
