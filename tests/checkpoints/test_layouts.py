@@ -175,6 +175,22 @@ def test_a_text_encoder_goes_where_one_of_its_kind_is(folder: Any, families: Any
         Model.read(folder("sd1")[0]).with_part(tmp_path / "part")
 
 
+def test_a_text_encoder_as_transformers_spells_it_now(folder: Any, tmp_path: Path) -> None:
+    """Without a prefix its layers are called as a tiny autoencoder's."""
+    path, networks = folder("sd1")
+    torch.nn.init.ones_(networks.text[0].norm.bias)
+    model = Model.read(path)
+    tensors = load_file(path / "text_encoder/model.safetensors")
+    flat = {key.removeprefix("text_model."): tensor for key, tensor in tensors.items()}
+    save_file(flat | {"final_layer_norm.bias": torch.ones(64)}, tmp_path / "part")
+    assert describe(tmp_path / "part").kind == "text encoder alone"
+    (swapped,) = model.with_part(tmp_path / "part").text_encoders
+    assert all(torch.equal(swapped.state_dict()[key], tensor) for key, tensor in networks.text[0].state_dict().items())
+    for key in ("encoder.layers.0.weight", "decoder.layers.3.conv.0.bias", "0.weight", "1.conv.0.weight"):
+        save_file({key: torch.ones(1)}, tmp_path / "tiny")
+        assert describe(tmp_path / "tiny").kind == "a tiny autoencoder (TAESD)"
+
+
 def test_clips_vocabulary_from_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(vocabulary, "find_spec", lambda name: None)
@@ -200,6 +216,21 @@ def test_clips_vocabulary_from_what_is_there(tmp_path: Path, monkeypatch: pytest
     (snapshot / "merges.txt").write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)]))
     (package / "bpe_simple_vocab_16e6.txt.gz").unlink()
     assert vocabulary.clip_vocabulary() == (vocab, merges)
+
+
+@pytest.mark.parametrize("merge", ["u n", ["u", "n"]], ids=["line", "pair"])
+def test_a_vocabulary_in_one_file_is_converted_too(
+    folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merge: object
+) -> None:
+    path, _ = folder("sd1")
+    own = json.loads((path / "tokenizer/vocab.json").read_text())
+    own["un"] = own.pop("é")
+    for name in ("vocab.json", "merges.txt"):
+        (path / "tokenizer" / name).unlink()
+    (path / "tokenizer/tokenizer.json").write_text(json.dumps({"model": {"vocab": own, "merges": [merge]}}))
+    monkeypatch.setattr(vocabulary, "clip_vocabulary", lambda: pytest.fail("the model has one of its own"))
+    written = vocabulary.tokenizer_files(open_checkpoint(path))
+    assert (json.loads(written["vocab.json"]), written["merges.txt"]) == (own, "#version: 0.2\nu n\n")
 
 
 def test_single_files_read_prompts_as_their_encoders_were_taught(

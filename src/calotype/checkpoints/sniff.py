@@ -50,7 +50,7 @@ _OTHERS = (
     (r"(down_blocks|clip_txt_mapper)\.\d+\.\d+\.channelwise|clip_txt_mapper", "a Stable Cascade"),
     (r"string_to_param|emb_params$|clip_[lg]$|<[^>]+>$", "a textual-inversion embedding, a word for prompts"),
     (r"(params(_ema)?\.)?(body\.\d+\.rdb\d|conv_first|model\.0\.weight)", "an upscaler for pictures"),
-    (r"(decoder\.layers\.|encoder\.layers\.0|\d+\.(conv\.\d|weight))", "a tiny autoencoder (TAESD)"),
+    (r"((en|de)coder\.layers\.)?\d+\.(conv\.\d|weight)", "a tiny autoencoder (TAESD)"),
     (r"(concept_embeds|special_care_embeds)", "a safety checker"),
 )
 
