@@ -121,6 +121,11 @@ class ModelConfig:
     unet: UNetConfig
     schedule: ScheduleConfig
 
+    @property
+    def side(self) -> int:
+        """Pixels along one side of the pictures it was trained on: an autoencoder's own are often smaller."""
+        return self.unet.sample_size * self.vae.downscale
+
 
 CLIP_L = TextConfig()
 CLIP_L_PENULTIMATE = TextConfig(skip=1, final_norm=False)

@@ -1,5 +1,6 @@
 """The json files of a diffusers folder to our configurations, and back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ _PIPELINES = {
     "StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline", "LatentConsistencyModelPipeline",
 }  # fmt: skip
 """The kinds of model_index.json whose networks are ours."""
+_UNHEEDED_SIZE = re.compile(r"0\.[0-8]\.")
+"""The versions of diffusers that made pictures of 512 x 512, whatever a U-Net's file said."""
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
 # What our networks do not do. A file that asks for anything else would load and draw nonsense.
@@ -194,6 +197,9 @@ def _write_vae(config: VaeConfig) -> Settings:
 
 def _read_unet(settings: Settings) -> UNetConfig:
     _check("U-Net", settings, _UNET_FIXED)
+    # Before diffusers 0.9 the size was not heeded and wrong in SD 1's files: there, too, it is 64 at least.
+    unheeded = _UNHEEDED_SIZE.match(str(settings.get("_diffusers_version", "")))
+    sample_size = max(settings["sample_size"], 64 if unheeded else 0)
     types = settings["down_block_types"]
     _check(
         "U-Net",
@@ -217,7 +223,7 @@ def _read_unet(settings: Settings) -> UNetConfig:
         norm_eps=settings.get("norm_eps", 1e-5),
         added_time_dim=settings.get("addition_time_embed_dim"),
         added_dim=settings.get("projection_class_embeddings_input_dim"),
-        sample_size=settings["sample_size"],
+        sample_size=sample_size,
     )
 
 
