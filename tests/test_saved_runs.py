@@ -155,7 +155,7 @@ def test_another_version_is_refused(saved: Path) -> None:
         read_run(saved)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 3, "sha256": ""}', "[" * 100_000, None])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 4, "sha256": ""}', "[" * 100_000, None])
 def test_what_is_no_run_is_refused_in_one_line(saved: Path, text: str | None) -> None:
     save_file(load_file(saved), saved, None if text is None else {"calotype_run": text})
     with pytest.raises(CalotypeError, match=str(saved)) as error:

@@ -138,8 +138,9 @@ def test_what_the_second_pass_left_to_the_first_is_not_told_twice(studio: Studio
     assert "Hires s" not in parameters(picture.record)
 
 
-def test_a_second_pass_of_strength_zero_enlarges_only(studio: Studio) -> None:
-    recipe = RECIPE.but(hr_denoising_strength=0, mask=None)
+@pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "PLMS"])
+def test_a_second_pass_of_strength_zero_enlarges_only(sampler: str, studio: Studio) -> None:
+    recipe = RECIPE.but(hr_denoising_strength=0, mask=None, hr_sampler=sampler)
     *_, last_of_first, only = studio.states(recipe)
     assert (last_of_first.passage, only.passage, only.index) == (0, 1, 0)
     expected = torch.nn.functional.interpolate(last_of_first.x, (10, 10), mode="bilinear")
@@ -172,8 +173,13 @@ def test_a_pass_of_strength_zero_has_no_second_state_when_it_is_taken_up(studio:
     assert all(rest[-1].digests == states[-1].digests for rest in rests[:-1])
 
 
-def test_strength_zero_is_the_picture_itself(studio: Studio) -> None:
-    recipe = Recipe(prompt="a", init_image=inline(PICTURE), denoising_strength=0, steps=4)
+@pytest.mark.parametrize("sampler", ["DPM++ 2M", "DDIM", "PLMS"])
+@pytest.mark.parametrize(
+    "strength", [{"denoising_strength": 0}, {"denoising_strength": 0.2, "strength_convention": "diffusers"}], ids=str
+)
+def test_strength_zero_is_the_picture_itself(sampler: str, strength: dict[str, Any], studio: Studio) -> None:
+    """So is a strength of less than a step in diffusers' convention."""
+    recipe = Recipe(prompt="a", init_image=inline(PICTURE), sampler=sampler, steps=4, **strength)
     (state,) = studio.states(recipe)
     with torch.inference_mode():
         expected = studio.encode(torch.from_numpy(np.array(PICTURE)).permute(2, 0, 1)[None].float() / 127.5 - 1)

@@ -145,3 +145,10 @@ def test_a_picture_of_any_size_can_be_painted_at_the_size_that_is_asked_for(stud
     assert (settled.width, settled.height) == (64, 72)
     with pytest.raises(CalotypeError, match="5000x16 is too large to work on: give width and height"):
         settle(studio, Recipe(prompt="a", init_image=large, width=64))
+
+
+def test_the_models_size_is_its_u_nets(studio: Studio) -> None:
+    """As in diffusers: published autoencoders say 256, whatever the pictures' size."""
+    other = replace(studio, config=replace(studio.config, vae=replace(studio.config.vae, sample_size=32)))
+    settled = settle(other, Recipe(prompt="a"))
+    assert (settled.width, settled.height) == (64, 64)

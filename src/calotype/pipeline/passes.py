@@ -36,7 +36,7 @@ def settle(model: Model, recipe: Recipe, inputs: Inputs | None = None) -> Recipe
         if hr_sampler is None or hr_sampler == AUTOMATIC:
             hr_sampler = recipe.sampler
         hr_sampler, hr_scheduler = _named(model, hr_sampler, hr_scheduler or recipe.scheduler)
-    width = height = model.config.vae.sample_size
+    width = height = model.config.side
     strength = recipe.denoising_strength
     if recipe.init_image is not None:
         if strength is None:
@@ -95,7 +95,8 @@ def levels(model: Model, part: Pass) -> Float[Tensor, "levels"]:
         if part.passed and share:
             total = int(min(total / share, most_steps(sampler, model.schedule)))
         run = min(part.steps, int(share * total) + 1) if share else 0
-    return ladder(sampler, model.schedule, total, part.scheduler)[total - run :]
+    sigmas = ladder(sampler, model.schedule, total, part.scheduler)
+    return sigmas[total - run :] if run else sigmas.new_zeros(1)
 
 
 def planned(model: Model, recipe: Recipe) -> int:

@@ -21,7 +21,7 @@ from calotype.pipeline.passes import settle
 from calotype.pipeline.run import RunState, record
 from calotype.recipe import Recipe, Record
 
-VERSION = 3
+VERSION = 4
 """Of the file's form, and of sampling: it goes up, too, where a run that was begun would go on otherwise."""
 _KEY = "calotype_run"
 _MEMORY = "memory."
