@@ -38,6 +38,20 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
+def damage_told(path: Path, remedy: str) -> Iterator[None]:
+    """Raises CalotypeError when the block cannot read ``path`` as what it should hold; a missing file stays missing.
+
+    ``remedy`` is what to do, in words that follow a colon.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:  # the last two: there are other weights in it
+        raise CalotypeError(f"{path} is damaged or of another kind: {remedy}.") from error
+
+
+@contextmanager
 def new_file(path: Path) -> Iterator[None]:
     """A new file at ``path``, whose rights are the user's usual ones whoever writes it: safetensors' are private."""
     path.touch(exist_ok=False)

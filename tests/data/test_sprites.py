@@ -75,7 +75,7 @@ def test_a_damaged_bank_says_what_to_do(art) -> None:
     assert load_bank("noto").sprites[0].pixels.shape == (5, 7, 4)
     [path] = (art.parent / "banks").iterdir()
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(CalotypeError, match="damaged: remove it"):
+    with pytest.raises(CalotypeError, match="damaged or of another kind: remove it"):
         load_bank("noto")
 
 

@@ -90,7 +90,7 @@ def test_it_learns(bank, tmp_path, monkeypatch):
 def test_a_damaged_file_is_named(bank, tmp_path, monkeypatch):
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
     detector.path(bank).write_bytes(b"x")
-    with pytest.raises(CalotypeError, match="is damaged: remove it"):
+    with pytest.raises(CalotypeError, match="is damaged or of another kind: remove it"):
         detector.load(bank)
 
 

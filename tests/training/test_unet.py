@@ -111,7 +111,7 @@ def test_a_damaged_part_of_the_cache_is_named(
     latents.cached(vae, world, 2)
     (part,) = (cache / "latents").glob("*/*.safetensors")
     part.write_bytes(part.read_bytes()[:-10])
-    with pytest.raises(CalotypeError, match=r"0000\.safetensors is damaged: remove it"):
+    with pytest.raises(CalotypeError, match=r"0000\.safetensors is damaged or of another kind: remove it"):
         latents.cached(vae, world, 2)
 
 

@@ -8,13 +8,12 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from calotype.checkpoints.hashes import files_hash
 from calotype.data.things import THINGS
-from calotype.errors import CalotypeError
-from calotype.files import cache_dir, written_whole
+from calotype.files import cache_dir, damage_told, written_whole
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -76,11 +75,8 @@ def load_bank(style: str = "noto") -> SpriteBank:
         found = {code: crop(pixels) for code, pixels in pictures(style, list(things)).items()}
         with written_whole(path) as temporary:
             save_file(found, temporary)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            sprites = [Sprite(code, names[0], names[1:], file.get_tensor(code)) for code, names in things.items()]
-    except SafetensorError as error:
-        raise CalotypeError(f"{path} is damaged: remove it, and it is made anew.") from error
+    with damage_told(path, "remove it, and it is made anew"), safe_open(path, framework="numpy") as file:
+        sprites = [Sprite(code, names[0], names[1:], file.get_tensor(code)) for code, names in things.items()]
     return SpriteBank(style, tuple(sprites))
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from PIL import Image, ImageFilter
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,8 +23,7 @@ from torch.nn import functional as F
 from calotype.data.scenes import Scene, World
 from calotype.data.spec import Object
 from calotype.data.sprites import Pixels, SpriteBank
-from calotype.errors import CalotypeError
-from calotype.files import cache_dir, written_whole
+from calotype.files import cache_dir, damage_told, written_whole
 from calotype.lab.detection import Detection, Pictures
 from calotype.lab.progress import Progress
 from calotype.nn.hardware import half_precision
@@ -144,10 +142,8 @@ def path(bank: SpriteBank) -> Path:
 def load(bank: SpriteBank) -> Detector:
     """J2 as ``train`` left it. Raises FileNotFoundError before, and CalotypeError when the file is damaged."""
     network = Network(len(bank.sprites))
-    try:
+    with damage_told(path(bank), "remove it, and the judge is trained anew"):
         network.load_state_dict(load_file(path(bank)))
-    except (SafetensorError, RuntimeError) as error:
-        raise CalotypeError(f"{path(bank)} is damaged: remove it, and the judge is trained anew.") from error
     return Detector(bank, network)
 
 

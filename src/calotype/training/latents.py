@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Float16
 from rich.progress import track
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from calotype.data.scenes import World
-from calotype.errors import CalotypeError
-from calotype.files import cache_dir, written_whole
+from calotype.files import cache_dir, damage_told, written_whole
 from calotype.nn.hardware import half_precision
 from calotype.nn.vae import Autoencoder
 from calotype.training import scenes
@@ -41,10 +39,8 @@ def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h
 
 
 def _read(path: Path) -> Float16[Tensor, "n c h w"]:
-    try:
+    with damage_told(path, "remove it, and its scenes are encoded anew"):
         part: Tensor = load_file(path)["latents"]
-    except (OSError, SafetensorError, KeyError) as error:
-        raise CalotypeError(f"{path} is damaged: remove it, and its scenes are encoded anew.") from error
     return part
 
 

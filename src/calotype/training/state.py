@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from calotype.checkpoints.hashes import file_hash
 from calotype.errors import CalotypeError
-from calotype.files import cache_dir, written_whole
+from calotype.files import cache_dir, damage_told, written_whole
 from calotype.training.ema import Ema
 from calotype.training.loop import Metrics, adamw
 from calotype.training.run import Run, TaskName
@@ -133,13 +133,12 @@ def load_product(name: str, module: nn.Module) -> None:
     """Fill ``module`` with what run ``name`` has made; CalotypeError when it has made nothing, or another network."""
     path = folder(name) / "weights.safetensors"
     try:
-        module.load_state_dict(load_file(path))
+        with damage_told(path, f"train run {name!r} again"):
+            module.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise CalotypeError(
             f"run {name!r} has no weights yet: train it first, with its file in runs/embedded."
         ) from error
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CalotypeError(f"{path} is damaged or of another network: train run {name!r} again.") from error
 
 
 def log(name: str, metrics: Metrics) -> None:
