@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -69,7 +69,7 @@ class Model:
         Without a ``dtype``, large models are in what the device is fast at, small ones in float32.
         Raises CalotypeError naming what is missing, damaged, or no model.
         """
-        checkpoint = open_checkpoint(path, **asdict(choices))
+        checkpoint = open_checkpoint(path, choices)
         tokenizers = read_tokenizers(checkpoint)
         if dtype is None:
             size = sum(stored.count for stored in checkpoint.unet.weights.values())

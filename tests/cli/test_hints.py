@@ -7,6 +7,7 @@ from PIL import Image
 from calotype.api import Studio, load
 from calotype.cli.hints import hints
 from calotype.imaging.reading import inline
+from calotype.pipeline import settle
 from calotype.recipe import Recipe
 
 
@@ -17,7 +18,8 @@ def studio(tiny_folder: Path) -> Studio:
 
 
 def _hints(studio: Studio, *recipes: dict[str, Any]) -> list[str]:
-    return list(hints(studio, [Recipe(**{"prompt": "a unicorn", **fields}) for fields in recipes]))
+    made = [Recipe(**{"prompt": "a unicorn", **fields}) for fields in recipes]
+    return list(hints(studio, [settle(studio, recipe) for recipe in made]))
 
 
 @pytest.mark.parametrize(

@@ -5,25 +5,18 @@ from pathlib import Path
 from calotype.checkpoints.checkpoint import Checkpoint, mixed_up
 from calotype.checkpoints.folder import read_folder
 from calotype.checkpoints.single import read_single
-from calotype.configs import ModelConfig, Parameterization
+from calotype.configs import AS_STORED, Choices, ModelConfig
 
 
-def open_checkpoint(
-    path: Path,
-    *,
-    ema: bool = False,
-    parameterization: Parameterization | None = None,
-    zero_terminal_snr: bool | None = None,
-) -> Checkpoint:
-    """The model at ``path``; only headers are read.
+def open_checkpoint(path: Path, choices: Choices = AS_STORED) -> Checkpoint:
+    """The model at ``path``, read with these ``choices``; only headers are read.
 
-    ``ema`` asks for the running averages in a single file. What the U-Net predicts and whether the noise levels end
-    in pure noise are taken from the files unless they are given. Raises CalotypeError naming what is wrong.
+    Raises CalotypeError naming what is wrong.
     """
     path = Path(path)
-    checkpoint = read_folder(path) if path.is_dir() else read_single(path, ema)
+    checkpoint = read_folder(path) if path.is_dir() else read_single(path, choices.ema)
     _check_parts(checkpoint.path, checkpoint.config)
-    return checkpoint.decided(parameterization, zero_terminal_snr)
+    return checkpoint.decided(choices.parameterization, choices.zero_terminal_snr)
 
 
 def _check_parts(path: Path, config: ModelConfig) -> None:

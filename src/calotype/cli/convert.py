@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from calotype.cli.models import torch_dtype
+from calotype.configs import Choices
 from calotype.errors import CalotypeError
 from calotype.files import is_there
 
@@ -38,6 +39,6 @@ def convert(
     from calotype.checkpoints.hub import located
     from calotype.checkpoints.opening import open_checkpoint
 
-    checkpoint = open_checkpoint(located(source), ema=ema)
+    checkpoint = open_checkpoint(located(source), Choices(ema))
     converting.convert(checkpoint, target, layout, numbers)
     typer.echo(target)

@@ -1,6 +1,6 @@
 """What a person may want to know before pictures are made: nothing here stops them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,8 @@ FAR = 2
 """How many times larger or smaller than in training a side may not be without a hint."""
 
 
-def hints(studio: "Studio", recipes: Iterable[Recipe]) -> Iterator[str]:
-    """Words that the model has never seen, and sizes far from those that it was trained on."""
-    from calotype.pipeline import settle
-
-    settled = [settle(studio, recipe) for recipe in recipes]
+def hints(studio: "Studio", settled: Sequence[Recipe]) -> Iterator[str]:
+    """Words that the model has never seen in settled recipes, and sizes far from those that it was trained on."""
     yield from _words(studio, settled)
     yield from _sizes(studio, settled)
 

@@ -30,10 +30,9 @@ def check(model: Model, part: Pass) -> None:
     """Raise CalotypeError for prompts that cannot be read or followed, and where no layer is left to skip."""
     words, *prompts = spoken(part)
     for prompt in prompts:
-        for attachment in prompt.attachments:
-            raise CalotypeError(
-                f"the prompt asks for the LoRA {attachment.name!r}: none can be attached yet; leave it out."
-            )
+        if prompt.attachments:
+            name = prompt.attachments[0].name
+            raise CalotypeError(f"the prompt asks for the LoRA {name!r}: none can be attached yet; leave it out.")
         for text in prompt.texts():
             words.read(text, model.tokenizers[0])
     for encoder in model.text_encoders:
