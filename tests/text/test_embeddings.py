@@ -9,7 +9,7 @@ from calotype.api import load
 from calotype.errors import CalotypeError
 from calotype.imaging import comfy
 from calotype.recipe import Recipe
-from calotype.text.chunks import Chunk, Row
+from calotype.text.chunks import Chunk
 from calotype.text.embeddings import Vector, name_of
 from calotype.text.language import A1111, language
 from calotype.text.tokenizer import Tokenizer
@@ -74,15 +74,6 @@ def test_vectors_stay_together_in_a_chunk(tokenizer: Tokenizer) -> None:
     assert lengths("x " * 60 + ", " + "y " * 10 + "red") == [71, 6]  # no reason to go back to the comma: not full yet
     assert lengths("x " * 60 + ", " + "y " * 14 + "red") == [61, 14 + 6]
     assert lengths("x " * 60 + ", " + "y " * 8 + "red y") == [61, 6 + 8 + 1]
-
-
-def test_rows_say_where_vectors_go(tokenizer: Tokenizer) -> None:
-    (chunk,) = A1111.read("a red cat", tokenizer, {"red.pt": 2})
-    row = Row.of(chunk, tokenizer)
-    (a, cat) = tokenizer.tokens("a cat")
-    assert row.tokens[:6] == [tokenizer.start, a, 0, 0, cat, tokenizer.end]
-    assert row.vectors == {2: Vector("red.pt", 0), 3: Vector("red.pt", 1)}
-    assert Row.of([], tokenizer).vectors == {}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ All Stable Diffusions since 1.0 read prompts with the same 49,408 tokens.
 """
 
 import gzip
-import json
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ from calotype.checkpoints.checkpoint import Checkpoint, mixed_up
 from calotype.checkpoints.hub import hub_cache
 from calotype.checkpoints.settings import padding
 from calotype.errors import CalotypeError
-from calotype.text.tokenizer import END, START, Tokenizer
+from calotype.text.tokenizer import END, START, Merges, Tokenizer, Vocabulary, paired, read_vocabulary, vocabulary_texts
 
 _SIZE = 49408
 _PACKAGED = {"open_clip": "bpe_simple_vocab_16e6.txt.gz", "clip": "bpe_simple_vocab_16e6.txt.gz"}
@@ -39,36 +38,32 @@ def read_tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, ...]:
 
 def tokenizer_files(checkpoint: Checkpoint) -> dict[str, str]:
     """The text of vocab.json and merges.txt, by file name, to be written beside a model."""
-    folder = next((each for each in checkpoint.tokenizers if (each / "vocab.json").is_file()), None)
-    if folder is not None:
-        return {name: (folder / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
-    vocab, merges = clip_vocabulary()
-    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
-    return {"vocab.json": json.dumps(vocab, ensure_ascii=False), "merges.txt": "\n".join(lines) + "\n"}
+    own = checkpoint.tokenizers
+    return vocabulary_texts(*(read_vocabulary(own[0]) if own else clip_vocabulary()))
 
 
-def clip_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """The numbers of CLIP's tokens, and its merges, from what lies on this machine.
+def clip_vocabulary() -> Vocabulary:
+    """CLIP's vocabulary, from what lies on this machine.
 
     Raises CalotypeError with the command that fetches them if nothing does.
     """
     for folder in _cached_folders():
-        vocab = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        vocab, merges = read_vocabulary(folder)
         if len(vocab) == _SIZE and START in vocab:
-            return vocab, _merges((folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:])
+            return vocab, merges
     for package, name in _PACKAGED.items():
         spec = find_spec(package)  # finds the package's folder; nothing of it is run
         for place in (spec.submodule_search_locations or ()) if spec else ():
             if (path := Path(place, name)).is_file():
-                lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
-                return from_merges(_merges(lines[1 : _SIZE - 512 - 2 + 1]))
+                lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
+                return from_merges(paired(lines[1 : _SIZE - 512 - 2 + 1], path))
     raise CalotypeError(
         "this model comes without CLIP's vocabulary, and none is on this machine: run "
         "`calotype pull openai/clip-vit-large-patch14 --file vocab.json --file merges.txt` once."
     )
 
 
-def from_merges(merges: list[tuple[str, str]]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def from_merges(merges: Merges) -> Vocabulary:
     """The vocabulary that ``merges`` make: 256 bytes, the same ending a word, each merge, and the two specials."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -82,8 +77,3 @@ def _cached_folders() -> Iterator[Path]:
         for folder in sorted(hub_cache().glob(pattern)):
             if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
                 yield folder
-
-
-def _merges(lines: list[str]) -> list[tuple[str, str]]:
-    pairs = [line.split(" ") for line in lines if line]
-    return [(left, right) for left, right in pairs]

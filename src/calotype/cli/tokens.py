@@ -94,7 +94,7 @@ def _chunk_lines(chunks: "Sequence[Chunk]", tokenizer: "Tokenizer") -> Iterator[
     from calotype.text.embeddings import Vector
 
     for number, chunk in enumerate(chunks, 1):
-        yield f"  chunk {number}: {len(chunk)} of {tokenizer.length - 2} tokens"
+        yield f"  chunk {number}: {len(chunk)} of {tokenizer.room} tokens"
         for token, weight in chunk:
             heavy = "" if weight == 1 else f"  x {weight:.4g}"
             if isinstance(token, Vector):

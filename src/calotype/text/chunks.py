@@ -1,9 +1,8 @@
 """Chunks: a prompt's tokens in rows as long as the text encoder reads."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from calotype.errors import CalotypeError
 from calotype.text.embeddings import NONE, Group, Known, Vector, a1111_groups, comfyui_groups
 from calotype.text.emphasis import Section
 from calotype.text.tokenizer import MAX_CHUNKS, Tokenizer
@@ -16,7 +15,7 @@ _WORD = 8
 Token = tuple[int | Vector, float]
 """A token's number, or a vector of an embedding, and its weight."""
 Chunk = list[Token]
-"""At most ``length - 2`` tokens, without start, end and padding."""
+"""At most ``room`` tokens, without start, end and padding."""
 Grouped = Callable[[str, Tokenizer, Known], Iterator[Group]]
 """How a text falls into what stays together."""
 
@@ -27,19 +26,14 @@ class Row:
 
     tokens: list[int]
     weights: list[float]
-    vectors: dict[int, Vector] = field(default_factory=dict)
-    """What takes the place of a token's own vector, by its place in the row; the number there is 0."""
 
     @classmethod
     def of(cls, chunk: Chunk, tokenizer: Tokenizer) -> "Row":
         """A chunk between start and end, and padding, all of weight 1."""
-        padding = tokenizer.length - 2 - len(chunk)
-        numbers = [0 if isinstance(token, Vector) else token for token, _ in chunk]
-        return cls(
-            [tokenizer.start, *numbers, tokenizer.end, *[tokenizer.pad] * padding],
-            [1.0, *(weight for _, weight in chunk), 1.0, *[1.0] * padding],
-            {place: token for place, (token, _) in enumerate(chunk, 1) if isinstance(token, Vector)},
-        )
+        numbers = [token for token, _ in chunk if isinstance(token, int)]
+        assert len(numbers) == len(chunk), "embeddings are found in prompts, but none can be loaded yet"
+        rest = tokenizer.room - len(chunk)
+        return cls(tokenizer.row(numbers), [1.0, *(weight for _, weight in chunk), 1.0, *[1.0] * rest])
 
 
 def a1111_chunks(sections: Sequence[Section], tokenizer: Tokenizer, known: Known = NONE) -> list[Chunk]:
@@ -47,7 +41,7 @@ def a1111_chunks(sections: Sequence[Section], tokenizer: Tokenizer, known: Known
 
     An embedding is never cut: where its vectors do not fit, they begin the next chunk.
     """
-    room, comma = tokenizer.length - 2, tokenizer.comma
+    room, comma = tokenizer.room, tokenizer.comma
     chunks: list[Chunk] = []
     for section in sections:
         chunk: Chunk = []
@@ -77,13 +71,12 @@ def comfyui_chunks(sections: Sequence[Section], tokenizer: Tokenizer, known: Kno
 
     Embeddings are pieces of their own. Raises CalotypeError for one that is not known.
     """
-    room = tokenizer.length - 2
     chunks: list[Chunk] = [[]]
     for section in sections:
         for piece in _pieces(section, comfyui_groups, tokenizer, known):
             long = len(piece) >= _WORD
-            while len(chunks[-1]) + len(piece) > room:
-                cut = room - len(chunks[-1]) if long or not chunks[-1] else 0
+            while len(chunks[-1]) + len(piece) > tokenizer.room:
+                cut = tokenizer.room - len(chunks[-1]) if long or not chunks[-1] else 0
                 chunks[-1] += piece[:cut]
                 chunks.append([])
                 piece = piece[cut:]
@@ -99,8 +92,6 @@ def _pieces(section: Section, grouped: Grouped, tokenizer: Tokenizer, known: Kno
 
 
 def _checked(chunks: list[Chunk], tokenizer: Tokenizer) -> list[Chunk]:
-    if len(chunks) <= MAX_CHUNKS:
-        return chunks
-    count = sum(len(chunk) for chunk in chunks)
-    room = MAX_CHUNKS * (tokenizer.length - 2)
-    raise CalotypeError(f"the prompt is {count} tokens long, of which {room} can be read: shorten it.")
+    if len(chunks) > MAX_CHUNKS:
+        raise tokenizer.too_long(sum(len(chunk) for chunk in chunks))
+    return chunks

@@ -1,7 +1,7 @@
 """CLIP's byte-level BPE (arXiv 2103.00020, section 2.4): a prompt becomes rows of token numbers, one row per chunk."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ START = "<|startoftext|>"
 END = "<|endoftext|>"
 MAX_CHUNKS = 32
 """A prompt that fills more chunks (2,400 tokens at CLIP's length of 77) is refused."""
+
+Merges = list[tuple[str, str]]
+"""Pairs of tokens that become one, most frequent first."""
+Vocabulary = tuple[dict[str, int], Merges]
+"""The tokens' numbers, and the merges that make them."""
 
 _WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 
@@ -48,10 +53,8 @@ class Tokenizer:
     length: int = 77
 
     @classmethod
-    def of(
-        cls, vocab: Mapping[str, int], merges: list[tuple[str, str]], pad_token: str = END, length: int = 77
-    ) -> "Tokenizer":
-        """A tokenizer of a vocabulary and its merges, most frequent first. The vocabulary holds START and END."""
+    def of(cls, vocab: Mapping[str, int], merges: Merges, pad_token: str = END, length: int = 77) -> "Tokenizer":
+        """A tokenizer of a vocabulary, which holds START and END, and its merges."""
         for token in (START, END, pad_token):
             if token not in vocab:
                 raise CalotypeError(f"the tokenizer's vocabulary lacks {token!r}: it is not CLIP's kind of vocabulary.")
@@ -68,8 +71,13 @@ class Tokenizer:
         """The tokenizer in a folder: vocab.json and merges.txt, or tokenizer.json alone. ``length``: the encoder's."""
         config = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
         pad = config.get("pad_token") or END
-        vocab, merges = _vocabulary(folder)
+        vocab, merges = read_vocabulary(folder)
         return cls.of(vocab, merges, pad["content"] if isinstance(pad, dict) else pad, length)
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a text a row takes, beside start and end."""
+        return self.length - 2
 
     @property
     def comma(self) -> int | None:
@@ -87,34 +95,52 @@ class Tokenizer:
         return numbers
 
     def encode(self, text: str) -> Int64[Tensor, "chunks length"]:
-        """A text as chunks of ``length``: start, at most length - 2 tokens, end, padding. An empty text is one chunk.
+        """A text as chunks of ``length``: start, at most ``room`` tokens, end, padding. An empty text is one chunk.
 
         Raises CalotypeError when the text fills more than MAX_CHUNKS chunks.
         """
         tokens = self.tokens(text)
-        room = self.length - 2
-        if len(tokens) > MAX_CHUNKS * room:
-            raise CalotypeError(
-                f"the prompt is {len(tokens)} tokens long, of which {MAX_CHUNKS * room} can be read: shorten it."
-            )
-        rows = [tokens[i : i + room] for i in range(0, len(tokens), room)] or [[]]
-        return torch.tensor(
-            [[self.start, *row, self.end] + [self.pad] * (room - len(row)) for row in rows], dtype=torch.int64
+        chunks = [tokens[i : i + self.room] for i in range(0, len(tokens), self.room)] or [[]]
+        if len(chunks) > MAX_CHUNKS:
+            raise self.too_long(len(tokens))
+        return torch.tensor([self.row(chunk) for chunk in chunks], dtype=torch.int64)
+
+    def row(self, tokens: Sequence[int]) -> list[int]:
+        """At most ``room`` tokens as the encoder reads them: between start and end, and padding to ``length``."""
+        return [self.start, *tokens, self.end, *[self.pad] * (self.room - len(tokens))]
+
+    def too_long(self, count: int) -> CalotypeError:
+        """The error for a prompt of so many tokens, which fill more than MAX_CHUNKS chunks."""
+        return CalotypeError(
+            f"the prompt is {count} tokens long, of which {MAX_CHUNKS * self.room} can be read: shorten it."
         )
 
 
-def _vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary in a tokenizer's folder: vocab.json and merges.txt, or tokenizer.json alone.
+
+    Raises CalotypeError for files that are missing or damaged.
+    """
     if (folder / "vocab.json").exists():
         lines = _text(folder / "merges.txt").split("\n")
-        pairs = [line.split(" ") for line in lines if line.strip() and not line.startswith("#version")]
-        vocab = _json(folder / "vocab.json")
-    else:
-        model = _json(folder / "tokenizer.json").get("model", {})
-        vocab = model.get("vocab", {})
-        pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model.get("merges", [])]
+        merges = [line for line in lines if line.strip() and not line.startswith("#version")]
+        return _json(folder / "vocab.json"), paired(merges, folder)
+    model = _json(folder / "tokenizer.json").get("model", {})
+    return model.get("vocab", {}), paired(model.get("merges", []), folder)
+
+
+def paired(merges: Sequence[str | Sequence[str]], place: Path) -> Merges:
+    """Merges as pairs that were read as such, or as lines. Raises CalotypeError for others, naming the ``place``."""
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
     if not all(len(pair) == 2 for pair in pairs):
-        raise CalotypeError(f"the tokenizer's merges in {folder} are damaged: fetch the model again.")
-    return vocab, [(left, right) for left, right in pairs]
+        raise CalotypeError(f"the tokenizer's merges in {place} are damaged: fetch the model again.")
+    return [(left, right) for left, right in pairs]
+
+
+def vocabulary_texts(vocab: Mapping[str, int], merges: Merges) -> dict[str, str]:
+    """The texts of vocab.json and merges.txt, by file name: what `read_vocabulary` reads."""
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    return {"vocab.json": json.dumps(vocab, ensure_ascii=False), "merges.txt": "\n".join(lines) + "\n"}
 
 
 def _text(path: Path) -> str:

@@ -11,6 +11,7 @@ from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.vocabulary import tokenizer_files
 from calotype.errors import CalotypeError
 from calotype.model import WORDS, Model
+from calotype.text.tokenizer import read_vocabulary, vocabulary_texts
 from calotype.text.words import words
 from calotype.training import scenes, state, tokenizer
 from calotype.training.run import Run
@@ -37,8 +38,7 @@ def vocabulary(run: Run, model: Model) -> dict[str, str]:
     """The text of vocab.json and merges.txt, by file name: the base's, which may be a single file, or the run's own."""
     if model.files:
         return tokenizer_files(open_checkpoint(model.files[0]))
-    source = state.folder(run.needs("tokenizer"))
-    return {name: (source / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
+    return vocabulary_texts(*read_vocabulary(state.folder(run.needs("tokenizer"))))
 
 
 def _known(run: Run) -> str:

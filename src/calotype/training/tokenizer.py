@@ -11,7 +11,7 @@ from calotype.data.scenes import Split, World
 from calotype.data.sprites import SpriteBank
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
-from calotype.text.tokenizer import END, START, Tokenizer, word_splitter
+from calotype.text.tokenizer import END, START, Merges, Tokenizer, Vocabulary, vocabulary_texts, word_splitter
 from calotype.training import scenes, state
 from calotype.training.run import Run
 
@@ -23,13 +23,9 @@ _SCENES = 20_000
 
 def train(run: Run) -> Path:
     """Learn the vocabulary of the run's world and write vocab.json and merges.txt; returns their folder."""
-    vocabulary, merges = learn(captions(scenes.bank(run.style), "any"), run.config.text[0].vocab_size)
+    vocabulary = learn(captions(scenes.bank(run.style), "any"), run.config.text[0].vocab_size)
     folder = state.folder(run.name)
-    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
-    for name, text in (
-        ("vocab.json", json.dumps(vocabulary, ensure_ascii=False)),
-        ("merges.txt", "\n".join(lines) + "\n"),
-    ):
+    for name, text in vocabulary_texts(*vocabulary).items():
         with written_whole(folder / name) as path:
             path.write_text(text, encoding="utf-8")
     return folder
@@ -49,7 +45,7 @@ def captions(bank: SpriteBank, split: Split) -> Iterable[str]:
     yield from (caption(world.spec(seed, split)) for seed in range(_SCENES))
 
 
-def learn(texts: Iterable[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def learn(texts: Iterable[str], size: int) -> Vocabulary:
     """Vocabulary of exactly ``size`` entries and the merges, most frequent first, learned from ``texts``.
 
     The alphabet is CLIP's: 256 bytes, and the same 256 at the end of a word. A trainer left alone leaves out those it
@@ -67,7 +63,7 @@ def learn(texts: Iterable[str], size: int) -> tuple[dict[str, int], list[tuple[s
     backend.train_from_iterator(texts, trainer)
     learned = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(byte + _SUFFIX for byte in alphabet)]
-    merges: list[tuple[str, str]] = []
+    merges: Merges = []
     for left, right in learned[:room]:
         merges.append((left, right))
         if left + right not in tokens:
