@@ -23,6 +23,7 @@ from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import drawn_bank
 from calotype.errors import CalotypeError
+from calotype.imaging.pixels import to_unit
 from calotype.model import Model
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
@@ -78,7 +79,7 @@ def test_cached_latents_are_those_of_the_scenes(config: ModelConfig, monkeypatch
     monkeypatch.setattr(latents, "PART", 4)
     vae, world = Autoencoder(config.vae), World(drawn_bank(), 64)
     found = latents.cached(vae, world, 6)
-    pixels = scenes.to_unit(scenes.images([world.scene(seed, "train") for seed in range(6)]))
+    pixels = to_unit(scenes.images([world.scene(seed, "train") for seed in range(6)]))
     with torch.no_grad():
         expected = vae.encode(pixels).mode
     assert found.shape == (6, 4, 8, 8)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from calotype.data.scenes import World
 from calotype.data.sprites import drawn_bank
+from calotype.imaging.pixels import to_unit
 from calotype.training import scenes
 from calotype.training.run import Phase
 from calotype.training.vae import KL, LAPLACIAN, SOBEL, VaeTask, reconstruction_loss
@@ -69,9 +70,9 @@ def test_the_weight_counts() -> None:
 def test_the_loss_is_reconstruction_and_a_little_divergence(task: VaeTask) -> None:
     batch = task.batch(Phase(size=32, batch=2, steps=1, lr=(0, 0)), np.random.default_rng(0))
     loss, parts = task.loss(batch, torch.Generator().manual_seed(5))
-    posterior = task.module.encode(scenes.to_unit(batch["images"]))
+    posterior = task.module.encode(to_unit(batch["images"]))
     noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(5))
-    error = task.module.decode(posterior.sample(noise)) - scenes.to_unit(batch["images"])
+    error = task.module.decode(posterior.sample(noise)) - to_unit(batch["images"])
     kl = 0.5 * (posterior.mean**2 + posterior.logvar.exp() - 1 - posterior.logvar).mean()
     expected = reconstruction_loss(error, 1 + 2 * batch["foreground"]) + KL * kl
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -95,7 +96,7 @@ def test_foreground_is_where_the_sprites_are(task: VaeTask) -> None:
 
 def test_the_product_has_latents_of_deviation_one_and_the_same_pictures(task: VaeTask) -> None:
     product = task.product()
-    drawn = scenes.to_unit(scenes.images(scenes.draw(World(drawn_bank(), 64), np.random.default_rng(0), 16)))
+    drawn = to_unit(scenes.images(scenes.draw(World(drawn_bank(), 64), np.random.default_rng(0), 16)))
     with torch.no_grad():
         latents = product.encode(drawn).mode
         new, old = product.decode(latents), task.module.decode(task.module.encode(drawn).mode)
@@ -116,12 +117,6 @@ def test_figures_of_a_perfect_autoencoder_and_of_one_that_forgets_the_things(
     monkeypatch.setattr(task, "_round_trip", lambda pixels: (pixels.int() - 16).abs().byte())
     off = 20 * math.log10(255 / 16)
     assert task.evaluate(PHASE)["psnr_held_out"] == pytest.approx(off, abs=1.5)
-
-
-def test_bytes_survive_the_unit_interval() -> None:
-    values = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(scenes.to_pixels(scenes.to_unit(values)), values)
-    assert scenes.to_unit(values)[[0, 255]].tolist() == [-1, 1]
 
 
 def test_training_scenes_are_never_held_out_and_evaluations_always(task: VaeTask) -> None:

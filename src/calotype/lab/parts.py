@@ -18,6 +18,7 @@ from calotype.data.negatives import negatives
 from calotype.data.scenes import Scene, World, foreground
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
+from calotype.imaging.pixels import to_levels, to_unit
 from calotype.lab import metrics
 from calotype.lab.bootstrap import estimate, share
 from calotype.lab.detection import Detection, Judge, Pictures
@@ -28,7 +29,7 @@ from calotype.lab.table import Figure, Source
 from calotype.nn.vae import Autoencoder, Gaussian
 from calotype.text.tokenizer import Tokenizer
 from calotype.training.clip import Contrastive
-from calotype.training.scenes import images, to_pixels, to_unit
+from calotype.training.scenes import images
 
 SEEDS = 7_000_000_000
 """Where the seeds of the judged scenes begin: apart from those of every other purpose."""
@@ -94,7 +95,7 @@ def round_trip(vae: Autoencoder, pictures: Pictures) -> Iterator[tuple[NDArray[n
     """Each picture (b, h, w, 3) through the autoencoder, by way of the likeliest latent, and the distribution of it."""
     for some in torch.from_numpy(pictures).permute(0, 3, 1, 2).split(8):
         posterior = vae.encode(to_unit(some))
-        copies = to_pixels(vae.decode(posterior.mode)).permute(0, 2, 3, 1).numpy()
+        copies = to_levels(vae.decode(posterior.mode)).permute(0, 2, 3, 1).numpy()
         for copy, mean, logvar in zip(copies, posterior.mean, posterior.logvar, strict=True):
             yield copy, Gaussian(mean[None], logvar[None])
 

@@ -15,6 +15,7 @@ from calotype.configs import ImageConfig, TextConfig
 from calotype.data.negatives import negatives
 from calotype.data.scenes import Scene, World
 from calotype.data.sprites import SpriteBank
+from calotype.imaging.pixels import to_unit
 from calotype.nn.clip import ImageEncoder, TextEncoder
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import scenes
@@ -48,7 +49,7 @@ class Contrastive(nn.Module):
 
     def of_images(self, pixels: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b p"]:
         """Unit vectors of pictures, which are looked at in half their size: a quarter of the work."""
-        return F.normalize(self.image(F.avg_pool2d(scenes.to_unit(pixels), 2)).float(), dim=-1)
+        return F.normalize(self.image(F.avg_pool2d(to_unit(pixels), 2)).float(), dim=-1)
 
     @property
     def scale(self) -> Float[Tensor, ""]:

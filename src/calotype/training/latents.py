@@ -13,6 +13,7 @@ from torch import Tensor
 
 from calotype.data.scenes import World
 from calotype.files import cache_dir, damage_told, written_whole
+from calotype.imaging.pixels import to_unit
 from calotype.nn.hardware import half_precision
 from calotype.nn.vae import Autoencoder
 from calotype.training import scenes
@@ -59,6 +60,6 @@ def _write(path: Path, vae: Autoencoder, world: World, seeds: range) -> None:
     for start in range(seeds.start, seeds.stop, 50):
         pixels = scenes.images([world.scene(seed, "train") for seed in range(start, start + 50)]).to(device)
         with half_precision(device):
-            latents.append(vae.encode(scenes.to_unit(pixels)).mode.to("cpu", torch.float16))
+            latents.append(vae.encode(to_unit(pixels)).mode.to("cpu", torch.float16))
     with written_whole(path) as temporary:
         save_file({"latents": torch.cat(latents), "seeds": torch.from_numpy(np.array(seeds))}, temporary)

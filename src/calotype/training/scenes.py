@@ -38,16 +38,6 @@ def images(scenes: Sequence[Scene]) -> UInt8[Tensor, "b 3 h w"]:
     return torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).contiguous()
 
 
-def to_unit(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Bytes to [-1, 1]."""
-    return pixels.float() / 127.5 - 1
-
-
-def to_pixels(values: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
-    """[-1, 1] to bytes, clamped and rounded."""
-    return ((values.float() + 1) * 127.5).round().clamp(0, 255).byte()
-
-
 def foreground(specs: Sequence[Spec]) -> Float[Tensor, "b 1 h w"]:
     """1 inside the objects' boxes, 0 outside."""
     return torch.from_numpy(np.stack([data.foreground(spec) for spec in specs])[:, None]).float()

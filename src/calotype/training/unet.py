@@ -27,6 +27,7 @@ from calotype.data.sprites import SpriteBank
 from calotype.diffusion.parameterization import PARAMETERIZATIONS
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
+from calotype.imaging.pixels import to_unit
 from calotype.model import Model
 from calotype.nn.clip import TextOutput
 from calotype.nn.hardware import half_precision
@@ -107,7 +108,7 @@ class UNetTask:
         """The loss on held-out scenes at a few times, with noise that is the same in every evaluation."""
         held_out = scenes.held_out(World(self.bank, phase.size), EVALUATED)
         device = self.model.device
-        pixels = scenes.to_unit(scenes.images(held_out))
+        pixels = to_unit(scenes.images(held_out))
         x0 = torch.cat([self.model.encode(some) for some in torch.split(pixels, 8)])
         context = self._context([scene.caption for scene in held_out]).to(device)
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)

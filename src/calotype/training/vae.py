@@ -16,6 +16,7 @@ from torch import Tensor
 from calotype.configs import VaeConfig
 from calotype.data.scenes import World
 from calotype.data.sprites import SpriteBank
+from calotype.imaging.pixels import to_levels, to_unit
 from calotype.nn.vae import Autoencoder, fold_latent_statistics
 from calotype.training import scenes
 from calotype.training.loop import Batch
@@ -47,7 +48,7 @@ class VaeTask:
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Reconstruction of a posterior sample, and the divergence."""
-        images = scenes.to_unit(batch["images"])
+        images = to_unit(batch["images"])
         posterior = self.module.encode(images)
         noise = torch.randn(posterior.mean.shape, generator=rng).to(images.device)
         error = self.module.decode(posterior.sample(noise)).float() - images
@@ -83,14 +84,14 @@ class VaeTask:
         vae = copy.deepcopy(self.module)
         world = World(self.bank, vae.config.sample_size)
         drawn = scenes.images(scenes.draw(world, np.random.default_rng(0), MEASURED))
-        latents = torch.cat([vae.encode(scenes.to_unit(some.to(self.device))).mode for some in torch.split(drawn, 8)])
+        latents = torch.cat([vae.encode(to_unit(some.to(self.device))).mode for some in torch.split(drawn, 8)])
         std, mean = torch.std_mean(latents, dim=(0, 2, 3))
         fold_latent_statistics(vae, mean, std)
         return vae
 
     @torch.no_grad()
     def _round_trip(self, pixels: Tensor) -> Tensor:
-        return scenes.to_pixels(self.module.decode(self.module.encode(scenes.to_unit(pixels)).mode))
+        return to_levels(self.module.decode(self.module.encode(to_unit(pixels)).mode))
 
 
 def task(run: Run, device: torch.device) -> VaeTask:
