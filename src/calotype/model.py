@@ -94,8 +94,8 @@ class Model:
 
         Raises CalotypeError if the file holds no such network, or one of another form than this model's.
         """
-        part = read_part(path)
-        network = load_network(fitted(part, self.config), part.source, self.dtype, self.device)
+        part = fitted(read_part(path), self.config)
+        network = load_network(part.config, part.source, self.dtype, self.device)
         model = replace(self, files=(*self.files, path))
         if isinstance(network, Autoencoder):
             return replace(model, vae=network, config=replace(self.config, vae=network.config))

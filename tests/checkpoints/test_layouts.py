@@ -175,6 +175,22 @@ def test_a_text_encoder_goes_where_one_of_its_kind_is(folder: Any, families: Any
         Model.read(folder("sd1")[0]).with_part(tmp_path / "part")
 
 
+def test_openclips_last_layer_and_projection_are_left_out_for_sd2(folder: Any, families: Any, tmp_path: Path) -> None:
+    path, networks = folder("sd2-v")
+    torch.nn.init.ones_(networks.text[0].norm.bias)
+    write_single(tmp_path / "x", families["sd2-v"], networks)
+    own = {key: tensor for key, tensor in load_file(tmp_path / "x").items() if key.startswith("cond_stage_model.")}
+    last = {key.replace("resblocks.1.", "resblocks.2."): tensor.clone() for key, tensor in own.items()}
+    projection = {"cond_stage_model.model.text_projection": torch.ones(64, 32)}
+    save_file(last | own | projection, tmp_path / "part")
+    (swapped,) = Model.read(path).with_part(tmp_path / "part").text_encoders
+    assert all(torch.equal(swapped.state_dict()[key], tensor) for key, tensor in networks.text[0].state_dict().items())
+    bare = {key.removeprefix("cond_stage_model.model."): tensor for key, tensor in (last | own | projection).items()}
+    save_file(bare | {"ln_last.weight": torch.ones(64)}, tmp_path / "part")
+    with pytest.raises(CalotypeError, match=r"has unknown weights ln_last\.weight"):
+        Model.read(path).with_part(tmp_path / "part")
+
+
 def test_a_text_encoder_as_transformers_spells_it_now(folder: Any, tmp_path: Path) -> None:
     """Without a prefix its layers are called as a tiny autoencoder's."""
     path, networks = folder("sd1")

@@ -76,28 +76,37 @@ def read_part(path: Path) -> Part:
     return Part(kind, file.format, config, Source(path, names, weights), dict(file.metadata))
 
 
-def fitted(part: Part, model: ModelConfig) -> TextConfig | VaeConfig | UNetConfig:
-    """The configuration in which the part takes its place in a model: what shapes cannot tell is the model's own.
+def fitted(part: Part, model: ModelConfig) -> Part:
+    """The part as it takes its place in a model: what shapes cannot tell is the model's own.
 
     Raises CalotypeError if it has no place there.
     """
     new, own = part.config, model.vae
     if isinstance(new, UNetConfig):
-        return model.unet
+        return replace(part, config=model.unet)
     if isinstance(new, VaeConfig):
         if (new.latent_channels, len(new.channels)) != (own.latent_channels, len(own.channels)):
             raise CalotypeError(
                 f"{part.source.path} is an autoencoder for another kind of model: its latents do not fit."
             )
-        return replace(
+        vae = replace(
             own, channels=new.channels, layers_per_block=new.layers_per_block, mid_attention=new.mid_attention
         )
+        return replace(part, config=vae)
     for text in model.text:
         if (text.hidden_size, text.activation) == (new.hidden_size, new.activation):
-            return text
+            return replace(part, config=text, source=_cut(part.source, text))
     raise CalotypeError(
         f"{part.source.path} is a text encoder of another kind than this model's: it is {new.hidden_size} wide."
     )
+
+
+def _cut(source: Source, own: TextConfig) -> Source:
+    """Without the last layers and the projection that a model's text encoder lacks: SD 2.x leaves out OpenCLIP's."""
+    modules = keys.text_names(own).keys() - ({"projection"} if own.projection_dim is None else set())
+    surplus = tuple(f"{theirs}." for ours, theirs in source.names.items() if ours not in modules)
+    weights = {key: stored for key, stored in source.weights.items() if not key.startswith(surplus)}
+    return replace(source, weights=weights)
 
 
 def _network(kind: Kind, weights: Weights, original: bool) -> tuple[TextConfig | VaeConfig | UNetConfig, keys.Names]:
