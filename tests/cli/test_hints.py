@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,9 @@ def test_a_negative_prompt_has_no_attachments(studio: Studio) -> None:
     """What would be one is text in it, as the pipeline reads it."""
     told = _hints(studio, {"negative_prompt": "<3:zebra>"})
     assert [hint.split('"')[1] for hint in told] == ["zebra"]
+
+
+def test_the_size_is_the_u_nets(studio: Studio) -> None:
+    """Autoencoders are published with half of it."""
+    config = replace(studio.config, vae=replace(studio.config.vae, sample_size=32))
+    assert _hints(replace(studio, config=config), {}) == []

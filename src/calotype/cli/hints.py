@@ -35,7 +35,7 @@ def _words(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
 
 def _sizes(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
     """Of first passes: a second one is meant to be larger. The network sees no more than a tile."""
-    own = studio.config.vae.sample_size
+    own = studio.config.side
     for width, height, tile in dict.fromkeys((recipe.width, recipe.height, recipe.tile_size) for recipe in settled):
         assert width is not None and height is not None
         seen = [min(side, tile or side) for side in (width, height)]
