@@ -6,7 +6,7 @@ from calotype.lab.bootstrap import Estimate, estimate, share, share_of
 
 def test_the_interval_is_that_of_the_mean(rng):
     values = rng.normal(3, 2, 400).tolist()
-    found = estimate(values, draws=4000)
+    found = estimate(values)
     assert found.value == pytest.approx(np.mean(values))
     assert found.high - found.low == pytest.approx(2 * 1.96 * 2 / np.sqrt(400), rel=0.1)
     assert found.low < found.value < found.high

@@ -186,7 +186,7 @@ def test_a_network_that_predicts_zero_costs_the_target(task: UNetTask) -> None:
     context = context_of(task, "").expand(8, -1, -1)
     loss, _ = task.loss({"latents": x0, "context": context, "time": time}, torch.Generator())
     noise = torch.randn(x0.shape, generator=torch.Generator())
-    sigma = task.schedule.sigmas[(time * 1000).long()].float()[:, None, None, None]
+    sigma = task.model.schedule.sigmas[(time * 1000).long()].float()[:, None, None, None]
     target = (noise - sigma * x0) / (1 + sigma**2).sqrt()
     assert loss.item() == pytest.approx(target.square().mean().item(), rel=1e-5)
 
@@ -195,7 +195,7 @@ def test_a_perfect_network_costs_nothing(task: UNetTask, monkeypatch: pytest.Mon
     x0 = torch.full((4, 4, 8, 8), 0.7)
 
     def oracle(inputs: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        sigma = task.schedule.sigma(t.double())[:, None, None, None].float()
+        sigma = task.model.schedule.sigma(t.double())[:, None, None, None].float()
         x = inputs * (1 + sigma**2).sqrt()
         return (x - (1 + sigma**2) * x0) / (sigma * (1 + sigma**2).sqrt())
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-_MARGIN = 8
+_MARGIN, _FONT_SIZE = 8, 12
 
 
 def contact_sheet(
-    pictures: Sequence[Image.Image | Path], captions: Sequence[str] | None = None, columns: int = 4, font_size: int = 12
+    pictures: Sequence[Image.Image | Path], captions: Sequence[str] | None = None, columns: int = 4
 ) -> Image.Image:
     """``pictures`` in rows of ``columns`` on white, each in a cell of the largest one's size, its caption under it.
 
@@ -20,7 +20,7 @@ def contact_sheet(
     """
     captions = captions if captions is not None else [""] * len(pictures)
     width, height = (max(sides) for sides in zip(*map(_size, pictures), strict=True))
-    font = ImageFont.load_default(font_size)
+    font = ImageFont.load_default(_FONT_SIZE)
     wrapped = ["\n".join(_lines(caption, width, font)) for caption in captions]
     text_height = max(_height(text, font) for text in wrapped)
     cell = (width + _MARGIN, height + text_height + _MARGIN)

@@ -7,6 +7,8 @@ import numpy as np
 
 _NORMAL = 1.959964
 """The 97.5th percentile of the normal distribution."""
+_DRAWS = 1000
+"""Resamples."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,13 @@ class Estimate:
     count: int
 
 
-def estimate(per_prompt: Sequence[float], draws: int = 1000) -> Estimate:
-    """The mean of one figure per prompt and the 2.5 and 97.5 percentiles of the means of ``draws`` resamples.
+def estimate(per_prompt: Sequence[float]) -> Estimate:
+    """The mean of one figure per prompt and the 2.5 and 97.5 percentiles of the means of many resamples.
 
     The resamples are the same at every call. There must be at least one prompt.
     """
     values = np.asarray(per_prompt, dtype=np.float64)
-    resamples = np.random.default_rng(0).integers(0, len(values), (draws, len(values)))
+    resamples = np.random.default_rng(0).integers(0, len(values), (_DRAWS, len(values)))
     low, high = np.percentile(values[resamples].mean(1), [2.5, 97.5])
     return Estimate(float(values.mean()), float(low), float(high), len(values))
 
@@ -46,7 +48,7 @@ def share_of(above: Sequence[float], below: Sequence[float]) -> Estimate | None:
     return found and _unsure(replace(found, count=int(np.count_nonzero(below))))
 
 
-def ratio(above: Sequence[float], below: Sequence[float], draws: int = 1000) -> Estimate | None:
+def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate | None:
     """The ratio of two means over the same prompts, and the percentiles of its resamples; None where it has no value.
 
     Resamples whose lower mean is 0 are left out.
@@ -55,7 +57,7 @@ def ratio(above: Sequence[float], below: Sequence[float], draws: int = 1000) -> 
     count = pairs.shape[1]
     if pairs[1].mean() == 0:
         return None
-    resamples = np.random.default_rng(0).integers(0, count, (draws, count))
+    resamples = np.random.default_rng(0).integers(0, count, (_DRAWS, count))
     means = pairs[:, resamples].mean(2)
     low, high = np.percentile(means[0, means[1] > 0] / means[1, means[1] > 0], [2.5, 97.5])
     return Estimate(float(pairs[0].mean() / pairs[1].mean()), float(low), float(high), count)

@@ -33,6 +33,8 @@ VERSION = 1
 STEPS, BATCH, LEARNING_RATE = 600, 48, 4e-3
 SEEDS = 5_000_000_000
 """Where the seeds of its training scenes begin: apart from those of every other purpose."""
+WIDTH = 96
+"""Channels of the features."""
 CELL = 8
 ACCEPT = 0.3
 """The least confidence of a detection, as GenEval's detector (arXiv 2310.11513, section 3)."""
@@ -41,16 +43,16 @@ ACCEPT = 0.3
 class Network(nn.Module):
     """Pictures to a map of cells: is a thing's centre here, where exactly, how large, and which."""
 
-    def __init__(self, classes: int, width: int = 96) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            _conv(3, width // 4, stride=2),
-            _conv(width // 4, width // 2, stride=2),
-            Residual(width // 2, 1),
-            _conv(width // 2, width, stride=2),
-            *(Residual(width, dilation) for dilation in (1, 2, 4)),
+            _conv(3, WIDTH // 4, stride=2),
+            _conv(WIDTH // 4, WIDTH // 2, stride=2),
+            Residual(WIDTH // 2, 1),
+            _conv(WIDTH // 2, WIDTH, stride=2),
+            *(Residual(WIDTH, dilation) for dilation in (1, 2, 4)),
         )
-        self.head = nn.Conv2d(width, 5 + classes, 1)
+        self.head = nn.Conv2d(WIDTH, 5 + classes, 1)
         assert self.head.bias is not None
         with torch.no_grad():
             self.head.weight.zero_()
@@ -58,7 +60,7 @@ class Network(nn.Module):
             self.head.bias.copy_(torch.tensor([-4.0] + (4 + classes) * [0.0]))
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor]:
-        """Pixels in 0..255 to features (b, width, h / 8, w / 8) and answers (b, 5 + classes, h / 8, w / 8)."""
+        """Pixels in 0..255 to features (b, WIDTH, h / 8, w / 8) and answers (b, 5 + classes, h / 8, w / 8)."""
         *_, features = self.layers(pictures)
         return features, self.head(features).float()
 

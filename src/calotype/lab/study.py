@@ -137,7 +137,7 @@ class _Problem:
         self.model, self.plan, self.prompt, self.seed = model, plan, prompt, seed
         side = model.config.unet.sample_size
         shape = (1, model.config.vae.latent_channels, side, side)
-        self.noise = SeededNoise(seed, shape, model.device, model.dtype)
+        self.noise = SeededNoise(seed, shape, model.device)
         positive, negative = model.conditions([prompt, ""])
         guide = classifier_free(plan.cfg_scale) if plan.cfg_scale != 1 else None
         denoiser = guided(model.predict, [(positive, 1.0)], negative, guide)

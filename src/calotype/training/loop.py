@@ -72,7 +72,7 @@ def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0
 
     Raises CalotypeError, instead of yielding, when a gradient is not finite: the weights are lost then.
     """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    parameters = parameters_of(optimizer)
     device = parameters[0].device
 
     def compose(step: int) -> Batch:
@@ -125,6 +125,11 @@ def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=settings.betas, fused=True)
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """What is trained, in the optimizer's order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def hash_of(*numbers: int) -> int:

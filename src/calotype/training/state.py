@@ -16,7 +16,7 @@ from calotype.checkpoints.hashes import file_hash
 from calotype.errors import CalotypeError
 from calotype.files import cache_dir, damage_told, written_whole
 from calotype.training.ema import Ema
-from calotype.training.loop import Metrics, adamw
+from calotype.training.loop import Metrics, adamw, parameters_of
 from calotype.training.run import Run, TaskName
 
 
@@ -52,7 +52,7 @@ class State:
 
     def untaught(self) -> int:
         """How many of the tensors that are trained no gradient has reached yet: 0, if the whole network learns."""
-        tensors = [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
+        tensors = parameters_of(self.optimizer)
         moments = (self.optimizer.state.get(tensor, {}).get("exp_avg_sq") for tensor in tensors)
         return sum(moment is None or not moment.any() for moment in moments)
 
@@ -97,7 +97,7 @@ class State:
         for number, value in enumerate(self.measured):
             value.copy_(tensors.get(f"measured.{number}", value))  # older checkpoints do not tell
         moments: dict[int, dict[str, Tensor]] = {}
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        parameters = parameters_of(self.optimizer)
         for name, value in _below(tensors, "optimizer.").items():
             index, _, moment = name.partition(".")
             # The fused step walks weights and moments side by side: they must lie in memory in the same order.

@@ -24,8 +24,6 @@ from calotype.configs import ImageConfig, ModelConfig
 from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import SpriteBank
-from calotype.diffusion.parameterization import PARAMETERIZATIONS
-from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
 from calotype.imaging.pixels import to_unit
 from calotype.model import Model
@@ -75,8 +73,6 @@ class UNetTask:
             self.whitening.enter(self.module)
         self.measured = (self.whitening.mean, self.whitening.matrix)
         self._said: tuple[tuple[int, tuple[float, ...], int], Float[Tensor, "n tokens d"]] | None = None
-        self.schedule = Schedule.of(config.schedule)
-        self.parameterization = PARAMETERIZATIONS[config.schedule.parameterization]
 
     def batch(self, phase: Phase, rng: np.random.Generator) -> Batch:
         """Latents in the U-Net's scale, what the text encoder makes of their captions, some of them empty, and times.
@@ -98,7 +94,8 @@ class UNetTask:
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean error, and that of the earlier and of the later times."""
         x0 = batch["latents"]
-        t = (batch["time"] * len(self.schedule.sigmas)).long().clamp(max=len(self.schedule.sigmas) - 1)
+        levels = len(self.model.schedule.sigmas)
+        t = (batch["time"] * levels).long().clamp(max=levels - 1)
         noise = torch.randn(x0.shape, generator=rng).to(x0.device)
         errors = self._errors(self.network, x0, t, noise, batch["context"])
         return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
@@ -137,11 +134,11 @@ class UNetTask:
         self, network: Callable[..., Tensor], x0: Tensor, t: Tensor, noise: Tensor, context: Tensor
     ) -> Float[Tensor, "b"]:
         """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
-        sigma = self.schedule.sigmas.float().to(x0.device)[t]
+        sigma = self.model.schedule.sigmas.float().to(x0.device)[t]
         x = x0 + sigma[:, None, None, None] * noise
-        inputs = self.parameterization.network_input(x, sigma)
+        inputs = self.model.parameterization.network_input(x, sigma)
         output = network(inputs, t.float(), context.to(x0.dtype)).float()
-        target = self.parameterization.target(x0, noise, sigma)
+        target = self.model.parameterization.target(x0, noise, sigma)
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 
     def _contexts(self, phase: Phase) -> Float[Tensor, "n tokens d"]:
