@@ -7,7 +7,7 @@ from calotype.errors import CalotypeError
 from calotype.nn.clip import TextEncoder
 from calotype.text.conditions import encode_prompts
 from calotype.text.language import language
-from calotype.text.tokenizer import Tokenizer
+from calotype.text.tokenizer import END, START, Tokenizer
 
 
 def _encoder(tokenizer: Tokenizer, width: int, seed: int, **settings: object) -> TextEncoder:
@@ -46,6 +46,19 @@ def test_two_encoders_stand_side_by_side_and_the_second_pools(tokenizer: Tokeniz
     rows = tokenizer.encode("a red cat")
     assert conditions.context.equal(torch.cat([encoder(rows).context, second(rows).context], dim=-1))
     assert conditions.pooled.equal(second(rows).pooled)
+
+
+@torch.inference_mode()
+def test_two_encoders_read_the_same_words_whatever_fills_their_rows(
+    vocab: dict[str, int], merges: list[tuple[str, str]]
+) -> None:
+    """SDXL's second one fills its rows with "!": read as padding, three of them would begin a chunk of their own."""
+    words = [*(token for token in vocab if token not in (START, END)), "!!", "!!!</w>", START, END]
+    numbers = {token: number for number, token in enumerate(words)}
+    tokenizers = [Tokenizer.of(numbers, [*merges, ("!", "!"), ("!!", "!</w>")], pad) for pad in (END, "!")]
+    encoders = [_encoder(tokenizer, 16, seed) for seed, tokenizer in enumerate(tokenizers)]
+    (conditions,) = encode_prompts(["cat " * 74 + "!!!"], tokenizers, encoders)
+    assert conditions.context.shape == (1, 77, 2 * 16)
 
 
 @torch.inference_mode()

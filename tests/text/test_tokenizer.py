@@ -73,11 +73,17 @@ def test_any_text_encodes_without_an_unknown_token(text: str, tokenizer: Tokeniz
         assert tokenizer.end not in tokenizer.tokens(text)
 
 
-def test_other_padding_equals_transformers(vocab: dict[str, int], merges: list[tuple[str, str]]) -> None:
+def test_other_padding_fills_rows_and_is_a_word_in_prompts(
+    vocab: dict[str, int], merges: list[tuple[str, str]], reference: CLIPTokenizer
+) -> None:
+    """As open_clip, A1111 and ComfyUI fill SD 2's rows with "!"; only transformers reads one in a prompt as padding."""
     ours = Tokenizer.of(vocab, merges, pad_token="!")
     theirs = CLIPTokenizer(vocab=vocab, merges=merges, pad_token="!")
-    text = "a cat! wow!!"
+    text = "a cat, wow"
     assert ours.encode(text).tolist() == [theirs(text, padding="max_length", max_length=77)["input_ids"]]
+    text = "a cat! wow!!"
+    assert [ours.start, *ours.tokens(text), ours.end] == reference(text)["input_ids"]
+    assert ours.tokens("cat!") == [vocab["cat</w>"], vocab["!</w>"]]
 
 
 def test_merges_are_used(tokenizer: Tokenizer, vocab: dict[str, int]) -> None:

@@ -44,7 +44,7 @@ def word_splitter(model: models.BPE) -> Backend:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Text -> rows of ``length`` tokens. Numbers equal those of transformers' CLIPTokenizer."""
+    """Text -> rows of ``length`` tokens. Numbers equal those of transformers' CLIPTokenizer, but for padding in a prompt."""
 
     backend: Backend
     start: int
@@ -62,8 +62,8 @@ class Tokenizer:
             vocab=dict(vocab), merges=merges, continuing_subword_prefix="", end_of_word_suffix="</w>", unk_token=END
         )
         backend = word_splitter(bpe)
-        # As transformers does: a special token, the padding's too, is recognised inside a prompt.
-        backend.add_special_tokens([AddedToken(token, normalized=False) for token in {START, END, pad_token}])
+        # As in transformers, start and end are recognised inside a prompt; the padding, SD 2's "!", is a word there.
+        backend.add_special_tokens([AddedToken(token, normalized=False) for token in (START, END)])
         return cls(backend, vocab[START], vocab[END], vocab[pad_token], length)
 
     @classmethod
