@@ -48,18 +48,55 @@ def combined(world, reading, cell_of, count):
     return set().union(*seen("train")), list(seen("held_out"))
 
 
-@pytest.fixture(scope="module")
-def worlds(bank, reader, cell_of):
-    return combined(World(bank), reader(bank), cell_of, HALF)
+@pytest.fixture(scope="module", params=["bank", pytest.param("noto", marks=pytest.mark.slow)])
+def worlds(request, reader, cell_of):
+    """A bank, and what its world's scenes combine: training's, and each held-out one's."""
+    bank = request.getfixturevalue(request.param)
+    return bank, *combined(World(bank), reader(bank), cell_of, HALF)
 
 
 def test_none_leaks_and_both_sides_are_there(worlds) -> None:
-    train, held_out = worlds
+    _, train, held_out = worlds
     kinds = {kind for kind, *_ in train}
     assert kinds == {"colour", "cell", "company", "pair", "direction"}
     new = [combination - train for combination in held_out]
     assert all(new), "a held-out scene combines nothing that training has not shown"
     assert {kind for found in new for kind, *_ in found} == kinds | {"sentence"}
+
+
+def test_the_shares_are_those_promised(worlds) -> None:
+    bank, train, held_out = worlds
+    n = len(bank.sprites)
+
+    def missing(kind, total):
+        return 1 - sum(combination[0] == kind for combination in train) / total
+
+    assert 0.05 < missing("colour", n * 12) < 0.15
+    assert 0.05 < missing("cell", n * 9) < 0.15
+    assert 0.14 < missing("pair", n * (n - 1) / 2) < 0.26
+    assert {("sentence", name) for name in SENTENCES} <= set().union(*held_out)
+
+
+@pytest.mark.parametrize("worlds", ["bank"], indirect=True)
+def test_a_tenth_of_the_pairs_stand_one_way_only(worlds) -> None:
+    """Of the stand-ins: the art has too many pairs for each to come both ways in so many scenes."""
+    _, train, _ = worlds
+    pairs = {(a, b) for kind, a, b, *_ in (c for c in train if len(c) == 3) if kind == "pair"}
+    one_way = [pair for pair in pairs if not {("direction", *pair), ("direction", *pair[::-1])} <= train]
+    assert 0.05 < len(one_way) / len(pairs) < 0.15
+
+
+def test_every_atom_is_in_training(worlds) -> None:
+    bank, train, _ = worlds
+    ids = {sprite.id for sprite in bank.sprites}
+    for kind in ("colour", "cell"):
+        assert {sprite for k, sprite, *_ in train if k == kind} == ids
+    assert {sprite for kind, *pair in train if kind == "pair" for sprite in pair} == ids
+    assert len({c for k, _, c in (t for t in train if len(t) == 3) if k == "colour"}) == 12
+    words = set(by_word(bank))
+    assert {
+        word for kind, word in (c for c in train if len(c) == 2) if kind == "company"
+    } == words - HELD_OUT_SYNONYMS.keys()
 
 
 @pytest.mark.parametrize("settings", TRAINED, ids=str)
@@ -71,35 +108,6 @@ def test_none_leaks_from_the_worlds_that_are_trained_on(each_bank, reader, cell_
     new = [combination - train for combination in held_out]
     assert all(new), "a held-out scene combines nothing that training has not shown"
     assert {kind for found in new for kind, *_ in found} >= {"colour", "cell", "sentence"}
-
-
-def test_the_shares_are_those_promised(worlds, bank) -> None:
-    train, held_out = worlds
-    n = len(bank.sprites)
-
-    def missing(kind, total):
-        return 1 - sum(combination[0] == kind for combination in train) / total
-
-    assert 0.05 < missing("colour", n * 12) < 0.15
-    assert 0.05 < missing("cell", n * 9) < 0.15
-    assert 0.14 < missing("pair", n * (n - 1) / 2) < 0.26
-    pairs = {(a, b) for kind, a, b, *_ in (c for c in train if len(c) == 3) if kind == "pair"}
-    one_way = [pair for pair in pairs if not {("direction", *pair), ("direction", *pair[::-1])} <= train]
-    assert 0.05 < len(one_way) / len(pairs) < 0.15
-    assert {("sentence", name) for name in SENTENCES} <= set().union(*held_out)
-
-
-def test_every_atom_is_in_training(worlds, bank) -> None:
-    train, _ = worlds
-    ids = {sprite.id for sprite in bank.sprites}
-    for kind in ("colour", "cell"):
-        assert {sprite for k, sprite, *_ in train if k == kind} == ids
-    assert {sprite for kind, *pair in train if kind == "pair" for sprite in pair} == ids
-    assert len({c for k, _, c in (t for t in train if len(t) == 3) if k == "colour"}) == 12
-    words = set(by_word(bank))
-    assert {
-        word for kind, word in (c for c in train if len(c) == 2) if kind == "company"
-    } == words - HELD_OUT_SYNONYMS.keys()
 
 
 def test_held_out_synonyms_are_seen_alone(bank) -> None:
