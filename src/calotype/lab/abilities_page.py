@@ -31,8 +31,9 @@ def study(
 
     Begun again, it makes no picture twice. ``command`` is put on the page.
     """
-    judges = {"J1": Matcher(bank), "J2": (yield from detector.trained(bank))}
-    bench = Bench(studio, bank, judges, recipe.but(width=SIZE, height=SIZE), cases, folder)
+    learned = yield from detector.trained(bank)
+    sized = recipe.but(width=SIZE, height=SIZE)
+    bench = Bench(studio, bank, {"J1": Matcher(bank), "J2": learned}, sized, cases, folder)
     lines = [*_heading(bench, command), ""]
     for ability in asked:
         if ability == "inpainting":

@@ -17,13 +17,16 @@ def towers(studio: Studio) -> Contrastive:
 
     Raises CalotypeError where the cache has none, or one of another text encoder: by these a model would be misjudged.
     """
-    other = f"run {CLIP_RUN!r} in the cache has the image tower of another text encoder than this model's."
+    none = f"run {CLIP_RUN!r} of the cache holds no image tower that learned beside this model's text encoder."
     if studio.config.text != EMBEDDED.text:
-        raise CalotypeError(other)
+        raise CalotypeError(none)
     found, own = Contrastive(EMBEDDED.text[0], ImageConfig()), studio.text_encoders[0].state_dict()
-    state.load_product(CLIP_RUN, found)
+    try:
+        state.load_product(CLIP_RUN, found)
+    except CalotypeError as error:  # which says to train it; that would make another text encoder
+        raise CalotypeError(none) from error
     # Models are exported in float16.
     if not all(torch.equal(value.half(), own[name].half()) for name, value in found.text.state_dict().items()):
-        raise CalotypeError(other)
+        raise CalotypeError(none)
     found.text.load_state_dict(own)
     return found
