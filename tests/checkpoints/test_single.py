@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from calotype.checkpoints import ldm
 from calotype.checkpoints.convert import irregular, write_single
+from calotype.checkpoints.family import family, purpose
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.info import describe
 from calotype.checkpoints.keys import to_theirs
@@ -18,7 +19,6 @@ from calotype.checkpoints.networks import Networks, blank, load_network, load_ne
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.shapes import text_config, unet_config, vae_config
 from calotype.checkpoints.single import read_part, read_single
-from calotype.checkpoints.sniff import family, purpose
 from calotype.checkpoints.stored import Stored
 from calotype.configs import PRESETS, SD15, SD21, SDXL, Choices, UNetConfig
 from calotype.errors import CalotypeError

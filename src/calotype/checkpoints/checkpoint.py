@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from calotype.checkpoints.family import encoder_folders
 from calotype.checkpoints.keys import Names
 from calotype.checkpoints.shapes import resized
 from calotype.checkpoints.stored import Weights
@@ -43,12 +44,8 @@ class Checkpoint:
     @property
     def sources(self) -> dict[str, Source]:
         """Each network's source, by the name of its folder in diffusers' layout."""
-        if len(self.text) == 1:
-            second = self.config.unet.added_dim is not None  # the refiner has SDXL's second encoder only
-            texts = {"text_encoder_2" if second else "text_encoder": self.text[0]}
-        else:
-            texts = dict(zip(("text_encoder", "text_encoder_2"), self.text, strict=True))
-        return {**texts, "vae": self.vae, "unet": self.unet}
+        texts = zip(encoder_folders(self.config), self.text, strict=True)
+        return {**dict(texts), "vae": self.vae, "unet": self.unet}
 
     def decided(self, parameterization: Parameterization | None, zero_terminal_snr: bool | None = None) -> Self:
         """This checkpoint with what the user knows better than the files; None leaves a fact as it is."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
+from calotype.checkpoints.family import encoder_folders, purpose
 from calotype.checkpoints.keys import Names, regular, text_names, unet_names, vae_names
 from calotype.checkpoints.settings import (
     check_pipeline,
@@ -21,7 +22,7 @@ from calotype.checkpoints.settings import (
     tokenizer_settings,
     write_model,
 )
-from calotype.checkpoints.sniff import open_file, purpose
+from calotype.checkpoints.sniff import open_file
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig
 from calotype.errors import CalotypeError
@@ -106,7 +107,7 @@ def write_folder(
             (folder / name).write_text(text, encoding="utf-8")
         for component, content in settings.items():
             _write_json(folder / _SETTINGS[component], content)
-        for encoder, component in zip(networks.text, text_encoders(settings["index"]), strict=True):
+        for encoder, component in zip(networks.text, encoder_folders(config), strict=True):
             _save(encoder, text_names(encoder.config), folder / component / "model.safetensors", dtype)
             tokenizer = folder / component.replace("text_encoder", "tokenizer")
             for name, content in tokenizer_settings(encoder.config).items():

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from calotype.checkpoints.checkpoint import Checkpoint
+from calotype.checkpoints.family import family, purpose
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.single import Part, read_part
-from calotype.checkpoints.sniff import family, kind_of, open_file, purpose
+from calotype.checkpoints.sniff import kind_of, open_file
 from calotype.checkpoints.stored import Stored
 from calotype.configs import ModelConfig
 

@@ -9,6 +9,7 @@ convolutions of one pixel.
 import re
 from collections.abc import Iterable
 
+from calotype.checkpoints.family import is_openclip
 from calotype.checkpoints.keys import TRANSFORMER_BLOCK, Names, text_names, under
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig, TextConfig, UNetConfig, VaeConfig
@@ -124,11 +125,6 @@ def openclip_names(config: TextConfig) -> Names:
     for i in range(config.num_layers):
         names |= under(f"layers.{i}", f"transformer.resblocks.{i}", _OPENCLIP_LAYER)
     return names
-
-
-def is_openclip(config: TextConfig) -> bool:
-    """Whether a text encoder is one of OpenCLIP's, which differ from OpenAI's in their activation."""
-    return config.activation == "gelu"
 
 
 def text_prefixes(config: ModelConfig) -> tuple[str, ...]:

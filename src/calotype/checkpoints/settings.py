@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from calotype.checkpoints.family import encoder_folders, family, is_openclip, purpose
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.errors import CalotypeError
 
@@ -65,7 +66,7 @@ def check_pipeline(index: Settings, name: str) -> None:
 
 
 def text_encoders(index: Settings) -> list[str]:
-    """The components of a model_index.json that are text encoders: SDXL's refiner has the second one only."""
+    """The components of a model_index.json that are text encoders."""
     return [name for name in ("text_encoder", "text_encoder_2") if (index.get(name) or [None])[0] is not None]
 
 
@@ -103,7 +104,7 @@ def write_model(config: ModelConfig, sampler: str = "", scheduler: str = "") -> 
         sampler, scheduler = "DPM++ 2M", "" if config.schedule.zero_terminal_snr else "karras"
     scheduler_config = _write_schedule(config.schedule, sampler, scheduler)
     files: dict[str, Settings] = {"index": _write_index(config, scheduler_config["_class_name"])}
-    for encoder, text in zip(text_encoders(files["index"]), config.text, strict=True):
+    for encoder, text in zip(encoder_folders(config), config.text, strict=True):
         files[encoder] = _write_text(text)
     files["vae"] = _write_vae(config.vae)
     files["unet"] = _write_unet(config.unet)
@@ -113,7 +114,7 @@ def write_model(config: ModelConfig, sampler: str = "", scheduler: str = "") -> 
 
 def padding(config: TextConfig) -> str:
     """The token that fills a text encoder's chunks: OpenCLIP's pads with "!" (number 0), OpenAI's with the end."""
-    return "!" if config.activation == "gelu" else _BOTH_ENDS[1]
+    return "!" if is_openclip(config) else _BOTH_ENDS[1]
 
 
 def tokenizer_settings(config: TextConfig) -> dict[str, Settings]:
@@ -302,13 +303,13 @@ def _write_schedule(config: ScheduleConfig, sampler: str, scheduler: str) -> Set
     return settings
 
 
-_TASKS = {4: "", 5: "Depth2Img", 8: "InstructPix2Pix", 9: "Inpaint"}
-"""Pipelines by the channels that the U-Net reads."""
+_TASKS = {"": "", "depth2img": "Depth2Img", "InstructPix2Pix": "InstructPix2Pix", "inpainting": "Inpaint"}
+"""What pipelines are called by a model's purpose."""
 
 
 def _write_index(config: ModelConfig, scheduler_class: str) -> Settings:
-    xl, two = config.unet.added_dim is not None, len(config.text) == 2
-    task = _TASKS.get(config.unet.in_channels, "") if two or not xl else "Img2Img"
+    xl, refines = config.unet.added_dim is not None, family(config) == "SDXL refiner"
+    task = "Img2Img" if refines else _TASKS[purpose(config)]
     index: Settings = {
         "_class_name": f"StableDiffusion{'XL' if xl else ''}{task}Pipeline",
         "_diffusers_version": "0.42.1",  # the one that tests open it with; some pipelines insist on a version
@@ -316,11 +317,10 @@ def _write_index(config: ModelConfig, scheduler_class: str) -> Settings:
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    suffixes = ("", "_2") if two else ("_2",) if xl else ("",)
-    for suffix, text in zip(suffixes, config.text, strict=True):
-        index[f"text_encoder{suffix}"] = ["transformers", _write_text(text)["architectures"][0]]
-        index[f"tokenizer{suffix}"] = ["transformers", "CLIPTokenizer"]
-    if xl and not two:
+    for encoder, text in zip(encoder_folders(config), config.text, strict=True):
+        index[encoder] = ["transformers", _write_text(text)["architectures"][0]]
+        index[encoder.replace("text_encoder", "tokenizer")] = ["transformers", "CLIPTokenizer"]
+    if refines:
         index |= {"text_encoder": [None, None], "tokenizer": [None, None], "requires_aesthetics_score": True}
     if not xl:
         index |= {"feature_extractor": [None, None], "safety_checker": [None, None], "requires_safety_checker": False}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from calotype.checkpoints import keys, ldm
 from calotype.checkpoints.checkpoint import Checkpoint, Source
+from calotype.checkpoints.family import purpose
 from calotype.checkpoints.shapes import model_config, resized, text_config, unet_config, vae_config
-from calotype.checkpoints.sniff import Kind, kind_of, open_file, purpose
+from calotype.checkpoints.sniff import Kind, kind_of, open_file
 from calotype.checkpoints.stored import TensorFile, Weights
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.errors import CalotypeError

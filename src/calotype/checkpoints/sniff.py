@@ -10,7 +10,6 @@ from calotype.checkpoints.ckpt import read_ckpt
 from calotype.checkpoints.ldm import OPENCLIP, UNET, VAE
 from calotype.checkpoints.safetensors import read_safetensors
 from calotype.checkpoints.stored import TensorFile, Weights
-from calotype.configs import ModelConfig
 from calotype.errors import CalotypeError
 
 Content = Literal["model", "text encoder", "autoencoder", "U-Net"]
@@ -112,24 +111,3 @@ def _other(keys: Collection[str]) -> str:
         if any(re.match(pattern, key) for key in keys):
             return what
     return ""
-
-
-_PURPOSES = {4: "", 5: "depth2img", 8: "InstructPix2Pix", 9: "inpainting"}
-
-
-def family(config: ModelConfig) -> str:
-    """The family's name: SD 1.x, SD 2.x, SDXL or SDXL refiner."""
-    if config.unet.added_dim is not None:
-        return "SDXL" if len(config.text) == 2 else "SDXL refiner"
-    return "SD 2.x" if config.unet.linear_projection else "SD 1.x"
-
-
-def purpose(config: ModelConfig) -> str:
-    """What a model is for besides words to pictures, from what its U-Net reads. Raises CalotypeError if unknown."""
-    channels = config.unet.in_channels
-    if config.vae.latent_channels == config.unet.in_channels:
-        return ""
-    if channels not in _PURPOSES:
-        what = "an x4 upscaler" if channels == 7 else f"a model whose U-Net reads {channels} channels"
-        raise CalotypeError(f"{config.name} is {what}, which Calotype does not run.")
-    return _PURPOSES[channels]

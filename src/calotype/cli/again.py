@@ -43,7 +43,7 @@ def again(
 
 def _left_out(studio: "Studio") -> int:
     """How many of CLIP's last layers its context leaves out: only Stable Diffusion 1's takes them all."""
-    from calotype.checkpoints.sniff import family
+    from calotype.checkpoints.family import family
 
     return 0 if family(studio.config) == "SD 1.x" else 1
 
