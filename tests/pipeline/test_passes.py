@@ -101,6 +101,19 @@ def test_its_own_scale_takes_the_place_of_the_points(studio: Studio) -> None:
         assert first.cfg_points == recipe.cfg_points
 
 
+@pytest.mark.parametrize(
+    ("sampler", "hr_sampler", "etas"),
+    [("Euler a", "DPM++ 2M", [0.5, None]), ("DPM++ 2M", "Euler a", [None, 0.5]), ("Euler a", "DDIM", [0.5, 0.5]),
+     ("Euler a", None, [0.5, 0.5])],
+)  # fmt: skip
+def test_each_pass_takes_the_options_that_its_sampler_has(
+    sampler: str, hr_sampler: str | None, etas: list[float | None], studio: Studio
+) -> None:
+    recipe = HIRES.but(sampler=sampler, hr_sampler=hr_sampler, eta=0.5)
+    studio.check(recipe)
+    assert [part.eta for part in passes(settle(studio, recipe))] == etas
+
+
 def test_what_the_first_pass_erased_is_not_shown_again(studio: Studio) -> None:
     mask = inline(Image.new("L", (64, 64), 255))
     recipe = HIRES.but(init_image=PICTURE, mask=mask, mask_blur=0, inpainting_fill="latent nothing")

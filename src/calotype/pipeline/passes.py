@@ -10,7 +10,7 @@ from calotype.errors import CalotypeError
 from calotype.imaging.canvas import natural_size
 from calotype.imaging.inputs import Inputs
 from calotype.model import Model
-from calotype.recipe import SAMPLER, Recipe
+from calotype.recipe import SAMPLER, SAMPLER_OPTIONS, Recipe
 
 _STRENGTH = 0.75
 """A1111's default for a picture that is changed; a model made for editing begins with noise alone."""
@@ -62,7 +62,10 @@ def settle(model: Model, recipe: Recipe, inputs: Inputs | None = None) -> Recipe
 
 
 def passes(recipe: Recipe) -> list[Pass]:
-    """The passes of a settled recipe. The second one of a hires fix begins with what the first one ended with."""
+    """The passes of a settled recipe. The second one of a hires fix begins with what the first one ended with.
+
+    Either takes the options that its sampler has.
+    """
     first = Pass(**{**dict(recipe), "hr_scale": 1})
     if recipe.hr_scale == 1:
         return [first]
@@ -76,7 +79,7 @@ def passes(recipe: Recipe) -> list[Pass]:
         cfg_scale=recipe.cfg_scale if recipe.hr_cfg_scale is None else recipe.hr_cfg_scale,
         cfg_points=recipe.cfg_points if recipe.hr_cfg_scale is None else (),
     )  # fmt: skip
-    return [first, second]
+    return [_with_own_options(first, second), _with_own_options(second, first)]
 
 
 def levels(model: Model, part: Pass) -> Float[Tensor, "levels"]:
@@ -102,6 +105,12 @@ def levels(model: Model, part: Pass) -> Float[Tensor, "levels"]:
 def planned(model: Model, recipe: Recipe) -> int:
     """How many states a run has, with a sampler that keeps to the ladder's steps."""
     return sum(max(len(levels(model, part)) - 1, 1) for part in passes(settle(model, recipe)))
+
+
+def _with_own_options(part: Pass, other: Pass) -> Pass:
+    """The pass without the options that only the ``other`` one's sampler has."""
+    own, others = (SAMPLERS[each.sampler].options for each in (part, other))
+    return part.but(**{name: None for name in SAMPLER_OPTIONS if name in others and name not in own})
 
 
 def _named(model: Model, sampler: str, scheduler: str) -> tuple[str, str]:
