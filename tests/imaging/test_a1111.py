@@ -85,6 +85,8 @@ def test_the_corners_of_its_reader(text: str, pairs: dict[str, str]) -> None:
     assert parse(text) == pairs
 
 
+NOISY = ("DPM fast", "DPM adaptive")
+"""Without eta these add no noise here, and A1111 gives them an eta of 1."""
 LINE = "p\nSteps: 9, Sampler: Euler a, Size: 64x64"
 
 
@@ -109,6 +111,15 @@ LINE = "p\nSteps: 9, Sampler: Euler a, Size: 64x64"
         ("Hires upscale: 2, Hires schedule type: Automatic", "hr_scheduler", "automatic"),
         ("Denoising strength: 0, Hires upscale: 2", "hr_denoising_strength", 0),
         ("Denoising strength: 0", "denoising_strength", None),
+        ("Schedule type: Beta, Beta schedule alpha: 0.6, Beta schedule beta: 0.6", "scheduler", "beta"),
+        ("Sampler: DPM fast", "eta", 1),
+        ("Sampler: DPM adaptive, Eta: 0", "eta", 0),
+        ("Hires upscale: 2, Hires sampler: DPM fast", "eta", 1),
+        ("Eta: 0.5, Hires upscale: 2, Hires sampler: DPM++ 2M", "eta", 0.5),
+        ("Sampler: DPM++ 2M, Eta: 0.5, Hires upscale: 2, Hires sampler: Euler a", "eta", 0.5),
+        ("Schedule type: DDIM, Steps: 20", "scheduler", "leading"),
+        ("Schedule type: DDIM, Steps: 333", "scheduler", "leading"),
+        ("Sampler: Heun, Hires upscale: 2, Hires prompt: [(a:1.2)]", "hr_prompt", "[(a:1.2)]"),
     ],
 )
 def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
@@ -124,11 +135,26 @@ def test_what_can_be_honoured(more: str, field: str, value: object) -> None:
         "Sigma churn: 1", "Schedule type: KL Optimal", "RNG: other", "TI hashes: x", "Refiner: b",
         "Pad conds v0: True",
         "Seed resize from: 100x64", "Seed resize from: 64x8", "Seed resize from-1: 64",
+        "Schedule type: Beta, Beta schedule alpha: 0.5, Beta schedule beta: 0.6",
+        "Sampler: DDIM", "Sampler: DDIM CFG++", "Sampler: PLMS", "Sampler: UniPC", "Sampler: LCM",
+        "Hires upscale: 2, Hires sampler: DDIM",
+        "Schedule type: DDIM, Steps: 30", "Schedule type: DDIM, Steps: 20, Sampler: DPM2",
+        "Schedule type: DDIM, Steps: 20, Hires upscale: 2, Denoising strength: 0.7",
+        "Sampler: Heun, Hires upscale: 2, Hires prompt: a [b|c]",
+        "Sampler: Euler, Hires upscale: 2, Hires sampler: Restart, Hires negative prompt: [a:8]",
+        "Sampler: DPM++ 2M, Eta: 0.5, Hires upscale: 2, Hires sampler: Euler",
     ],
 )  # fmt: skip
 def test_what_cannot_is_listed(more: str) -> None:
     missed = recipe_of(f"{LINE}, {more}")[1]
     assert len(missed) == 1
+
+
+@pytest.mark.parametrize("sampler", NOISY)
+def test_the_noise_that_a1111_takes_unasked_is_told_it(sampler: str, record: Record) -> None:
+    recipe = record.recipe.but(sampler=sampler)
+    assert ", Eta: 0, " in parameters(record.but(recipe=recipe))
+    assert ", Eta: 1, " in parameters(record.but(recipe=recipe.but(eta=1)))
 
 
 def test_the_noise_that_is_stirred_in_is_written_and_read(record: Record) -> None:
@@ -177,7 +203,7 @@ def test_what_is_written_is_read_back(**fields: object) -> None:
         recipe=recipe, model="a, b: c", model_hash="0" * 64, dtype="float32", device="cpu", threads=1, noise=recipe.rng,
         versions={}, digests=(),
     )  # fmt: skip
-    assert recipe_of(parameters(record))[0] == recipe
+    assert recipe_of(parameters(record))[0] == (recipe.but(eta=0) if recipe.sampler in NOISY else recipe)
 
 
 def save(path: Path, key: str, text: str) -> Path:
@@ -245,6 +271,27 @@ def test_what_of_a_graph_cannot_be_honoured_is_listed(tmp_path: Path, text: str,
     lines = read_provenance(save(tmp_path / "a.png", "prompt", text)).not_honoured
     assert len(lines) == 2
     assert any(listed in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed"),
+    [
+        ({"sampler_name": "ddim"}, []),
+        ({"scheduler": "ddim_uniform", "steps": 20}, []),
+        ({"scheduler": "ddim_uniform", "steps": 19, "sampler_name": "dpm_2"}, []),
+        ({"scheduler": "ddim_uniform", "steps": 30}, ["31 at 30 steps in other programs, here 30"]),
+        ({"scheduler": "ddim_uniform", "steps": 20, "sampler_name": "ddim"}, ["ComfyUI's is sigma, here it is sqrt"]),
+        ({"sampler_name": "uni_pc"}, ["UniPC: ComfyUI leaves out the last but one"]),
+        ({"sampler_name": "uni_pc_bh2"}, ["UniPC bh2: ComfyUI leaves out the last but one"]),
+    ],
+    ids=str,
+)
+def test_levels_that_comfyui_has_otherwise_are_listed(
+    tmp_path: Path, asked: dict[str, object], listed: list[str]
+) -> None:
+    lines = read_provenance(save(tmp_path / "a.png", "prompt", changed("3", **asked))).not_honoured
+    assert len(lines) == len(listed)
+    assert all(expected in line for expected, line in zip(listed, lines, strict=True))
 
 
 def test_nodes_between_are_followed_and_the_layer_is_read(tmp_path: Path) -> None:

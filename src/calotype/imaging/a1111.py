@@ -7,14 +7,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from calotype.diffusion.samplers import SAMPLERS
+from calotype.diffusion.names import AUTOMATIC
+from calotype.diffusion.samplers import SAMPLERS, Sampler
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
-from calotype.recipe import SAMPLER, SAMPLER_OPTIONS, Recipe, Record
+from calotype.imaging.departures import other_levels
+from calotype.recipe import PROMPTS, SAMPLER, SAMPLER_OPTIONS, Recipe, Record
 
 _PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
 _NETWORK = re.compile(r"<(\w+):([^>]+)>")
+_SCHEDULE = re.compile(r"\[[^\[\]]*(:\s*[\d.]+\s*|\|[^\[\]]*)\]")
+"""[from:to:when] and [one|other], as far as it takes to see that there is one."""
 _NEGATIVE = "Negative prompt:"
 _RNG = {"cpu": "CPU", "philox": "NV"}
 _FIELDS = {
@@ -32,9 +36,12 @@ _FIELDS = {
 _SEED_RESIZE = {"Seed resize from-1": "w", "Seed resize from-2": "h"}
 _SILENT = {
     "Model", "Model hash", "Version", "User", "Hires sampler: Use same sampler", "Hires steps: 0",
-    "Hires schedule type: Use same scheduler", "Hires checkpoint: Use same checkpoint",
+    "Hires schedule type: Use same scheduler", "Hires checkpoint: Use same checkpoint", "Beta schedule alpha: 0.6",
+    "Beta schedule beta: 0.6",
 }  # fmt: skip
 """Keys and pairs that ask nothing of a recipe."""
+_NOISY = ("DPM fast", "DPM adaptive")
+"""Samplers to which A1111 gives an eta of 1 that it does not tell; without one they have k-diffusion's here, 0."""
 
 
 def parameters(record: Record) -> str:
@@ -115,15 +122,14 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
             fields[_FIELDS[key]] = value
         except (CalotypeError, KeyError):
             missed.append(pair)
-    sampler = SAMPLERS[Recipe(**fields).sampler]
+    samplers = [sampler for sampler, _, _ in _ladders(Recipe(**fields))]
+    if any(sampler.name in _NOISY for sampler in samplers):
+        fields.setdefault("eta", 1.0)
     for name in SAMPLER_OPTIONS:
-        if name in fields and name not in sampler.options:
-            missed.append(f"{name} {fields.pop(name)}: {sampler.name} has none")
-    if Recipe(**fields).scheduler == "kl_optimal":
-        missed.append("the end of KL Optimal: A1111's is the lowest level of the model, here it is 0, as in ComfyUI")
-    if sampler.noise == "brownian":
-        missed.append(f"the noise between the steps of {sampler.name}: A1111 takes it from another tree")
-    return Recipe(**fields), missed
+        if name in fields and not any(name in sampler.options for sampler in samplers):
+            missed.append(f"{name} {fields.pop(name)}: {samplers[0].name} has none")
+    recipe = Recipe(**fields)
+    return recipe, list(dict.fromkeys(missed + _other_numbers(recipe)))
 
 
 def model_of(text: str) -> tuple[str, str]:
@@ -150,6 +156,35 @@ def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
         strength = pairs.pop("Denoising strength", "0")
         if strength != "0":  # which pictures made through A1111's API tell, too
             missed.append(f"Denoising strength: {strength}, of a picture to begin with that is not in the file")
+    return missed
+
+
+def _ladders(recipe: Recipe) -> list[tuple[Sampler, str, int]]:
+    """The sampler, the scheduler and the steps of each pass's ladder: a second one's is longer by its strength."""
+    ladders = [(SAMPLERS[recipe.sampler], recipe.scheduler, recipe.steps)]
+    if recipe.hr_scale > 1:
+        sampler = recipe.sampler if recipe.hr_sampler in (None, AUTOMATIC) else recipe.hr_sampler
+        steps = (recipe.hr_steps or recipe.steps) / min(recipe.hr_denoising_strength or 1, 0.999)
+        ladders.append((SAMPLERS[sampler], recipe.hr_scheduler or recipe.scheduler, int(steps)))
+    return ladders
+
+
+def _other_numbers(recipe: Recipe) -> list[str]:
+    missed = []
+    scheduled = any(_SCHEDULE.search(getattr(recipe, name) or "") for name in PROMPTS)
+    for sampler, scheduler, steps in _ladders(recipe):
+        if sampler.variance_preserving or sampler.name == "LCM":
+            missed.append(f"the noise levels of {sampler.name}: A1111 has others for it")
+        else:
+            missed += other_levels(scheduler, steps + sampler.discards_penultimate)
+        if scheduler == "kl_optimal":
+            missed.append(
+                "the end of KL Optimal: A1111's is the lowest level of the model, here it is 0, as in ComfyUI"
+            )
+        if sampler.noise == "brownian":
+            missed.append(f"the noise between the steps of {sampler.name}: A1111 takes it from another tree")
+        if scheduled and sampler.evaluations == 2:
+            missed.append(f"the prompt's schedule: of {sampler.name} A1111 counts the calls, two to a step")
     return missed
 
 
@@ -209,8 +244,9 @@ def _extras(recipe: Recipe) -> dict[str, str | float | None]:
             "Masked area padding": recipe.masked_padding if recipe.inpaint_area == "only masked" else None,
             "Masked content": _unless("original", recipe.inpainting_fill),
         }
+    eta = 0 if recipe.eta is None and recipe.sampler in _NOISY else recipe.eta
     return pairs | {
-        "Eta DDIM" if recipe.sampler.startswith("DDIM") else "Eta": recipe.eta,
+        "Eta DDIM" if recipe.sampler.startswith("DDIM") else "Eta": eta,
         "Sigma churn": recipe.s_churn,
         "Sigma tmin": recipe.s_tmin,
         "Sigma tmax": recipe.s_tmax,

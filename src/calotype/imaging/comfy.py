@@ -7,6 +7,7 @@ from typing import Any
 
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
+from calotype.imaging.departures import other_levels
 from calotype.recipe import SAMPLER, Recipe
 
 Node = dict[str, Any]
@@ -113,9 +114,14 @@ def _words(nodes: dict[str, Node], link: Any) -> str:
 
 
 def _other_numbers(recipe: Recipe) -> list[str]:
-    sampler, missed = SAMPLERS[recipe.sampler], []
-    if not sampler.variance_preserving:
-        missed.append("the first noise's size: ComfyUI's is sqrt(1 + sigma^2), here it is sigma, as in A1111")
+    sampler, vp = SAMPLERS[recipe.sampler], "sqrt(1 + sigma^2)"
+    missed = other_levels(recipe.scheduler, recipe.steps + sampler.discards_penultimate)
+    highest = recipe.scheduler != "leading"  # the only one that begins below the model's highest level
+    if highest != sampler.variance_preserving:
+        theirs, ours = (vp, "sigma, as in A1111") if highest else ("sigma", f"{vp}, as in A1111")
+        missed.append(f"the first noise's size: ComfyUI's is {theirs}, here it is {ours}")
+    if sampler.name.startswith("UniPC"):
+        missed.append(f"the noise levels of {sampler.name}: ComfyUI leaves out the last but one and ends at 0.001")
     if recipe.scheduler == "beta":
         missed.append("the levels of beta: ComfyUI's quantiles are over time, here they are over sigma, as in A1111")
     if sampler.stochastic:
