@@ -44,7 +44,7 @@ def word_splitter(model: models.BPE) -> Backend:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Text -> rows of ``length`` tokens. Numbers equal those of transformers' CLIPTokenizer, but for padding in a prompt."""
+    """Text -> rows of ``length`` tokens. Numbers are those of transformers' CLIPTokenizer, save a prompt's padding."""
 
     backend: Backend
     start: int
