@@ -11,7 +11,7 @@ from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
 from calotype.imaging.a1111 import parameters, parse, recipe_of
-from calotype.imaging.provenance import read_provenance
+from calotype.imaging.provenance import Provenance, read_provenance
 from calotype.recipe import Recipe, Record
 
 PICTURE = """a (red:1.3) cat,
@@ -326,11 +326,30 @@ def test_layers_are_counted_as_the_program_does(
 ) -> None:
     """For a model that leaves out the last layer by itself, such as SDXL; for Stable Diffusion 1 all count alike."""
     found = read_provenance(save(tmp_path / "a.png", key, text))
-    assert found.fitted(0) is found
-    fitted = found.fitted(1)
+    assert found.fitted("SD 1.x") is found
+    fitted = found.fitted("SDXL")
+    assert found.fitted("SD 2.x") == fitted
     assert fitted.recipe.clip_skip == expected
     assert list(fitted.not_honoured[len(found.not_honoured) :]) == listed
     assert fitted.recipe.but(clip_skip=1) == found.recipe.but(clip_skip=1)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("SD 1.x", "align_your_steps"), ("SD 2.x", "align_your_steps"), ("SDXL", "align_your_steps_sdxl"),
+        ("SDXL refiner", "align_your_steps_sdxl"),
+    ],
+)  # fmt: skip
+def test_align_your_steps_is_of_the_models_family(family: str, name: str, record: Record, tmp_path: Path) -> None:
+    line = f"{LINE}, Schedule type: Align Your Steps"
+    for more in ("", ", Hires upscale: 2, Hires schedule type: Align Your Steps"):
+        fitted = read_provenance(save(tmp_path / "a.png", "parameters", line + more)).fitted(family)
+        assert (fitted.recipe.scheduler, fitted.recipe.hr_scheduler) == (name, name if more else None)
+    other = read_provenance(save(tmp_path / "a.png", "parameters", f"{LINE}, Schedule type: Karras")).fitted(family)
+    assert other.recipe.scheduler == "karras"
+    own = Provenance(record.recipe.but(scheduler="align_your_steps"), "", "", (), record)
+    assert own.fitted(family) is own
 
 
 @pytest.mark.parametrize(

@@ -27,25 +27,19 @@ def again(
 
     Example: calotype again out/00000-7.png -o again.png
     """
+    from calotype.checkpoints.family import family
     from calotype.imaging.provenance import read_provenance
     from calotype.pipeline import planned
 
     found = read_provenance(picture)
     (path,) = output.paths(out, [found.recipe])
     studio = models.studio_of(found, model, [vae] if vae else [], threads)
-    found = found.fitted(_left_out(studio))
+    found = found.fitted(family(studio.config))
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)
     with runs.shown(planned(studio, found.recipe)) as watched:
         studio.develop(found.recipe, watched(studio.states(found.recipe))).save(path)
     typer.echo(path)
-
-
-def _left_out(studio: "Studio") -> int:
-    """How many of CLIP's last layers its context leaves out: only Stable Diffusion 1's takes them all."""
-    from calotype.checkpoints.family import family
-
-    return 0 if family(studio.config) == "SD 1.x" else 1
 
 
 def _other_model(found: "Provenance", studio: "Studio") -> Iterator[str]:

@@ -27,17 +27,31 @@ class Provenance:
     record: Record | None = None
     """Calotype's own, where it has one."""
 
-    def fitted(self, left_out: int) -> Self:
-        """The same for a model whose context leaves out ``left_out`` of CLIP's last layers by itself.
+    def fitted(self, family: str) -> Self:
+        """The same for a model of that ``family``, as `checkpoints.family` names it, where other programs heed that.
 
-        Calotype's `clip_skip` begins behind these. ComfyUI counts them in; A1111 heeds it for no model that has any.
+        A1111's Align Your Steps are SDXL's levels with SDXL.
+        """
+        if self.record or family == "SD 1.x":
+            return self
+        found = self._behind_layers_left_out()
+        if not family.startswith("SDXL"):
+            return found
+        asked = {name: getattr(found.recipe, name) for name in ("scheduler", "hr_scheduler")}
+        levels = {name: "align_your_steps_sdxl" for name, value in asked.items() if value == "align_your_steps"}
+        return replace(found, recipe=found.recipe.but(**levels))
+
+    def _behind_layers_left_out(self) -> Self:
+        """The same for a model whose context leaves out the last of CLIP's layers by itself.
+
+        Calotype's `clip_skip` begins behind it. ComfyUI counts it in; A1111 heeds it for no model that has one.
         """
         asked = self.recipe.clip_skip
-        if self.record or not left_out or "clip_skip" not in self.recipe.model_fields_set:
+        if "clip_skip" not in self.recipe.model_fields_set:
             return self
         comfyui = self.recipe.prompt_style == "comfyui"
-        if comfyui and asked > left_out:
-            return replace(self, recipe=self.recipe.but(clip_skip=asked - left_out))
+        if comfyui and asked > 1:
+            return replace(self, recipe=self.recipe.but(clip_skip=asked - 1))
         line = "the model leaves out more by itself" if comfyui else "A1111 heeds it for Stable Diffusion 1 alone"
         missed = (f"clip_skip {asked}: {line}",) if comfyui or asked > 1 else ()
         return replace(self, recipe=self.recipe.but(clip_skip=1), not_honoured=(*self.not_honoured, *missed))
