@@ -21,7 +21,7 @@ def opened(font: Path) -> Any:
     except ImportError as error:
         raise lacking("reading emoji fonts", "fonttools", "art") from error
     try:
-        tables = TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
+        tables: Any = TTFont(BytesIO(font.read_bytes()), lazy=True)  # from memory: nothing stays open
         for tag in tables.reader.tables:  # so that a font that was cut off is told here
             tables.getTableData(tag)
         return tables
