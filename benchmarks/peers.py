@@ -294,7 +294,7 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, metavar=("WHAT", "ANSWERS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     config = PRESETS[options.config]
-    options.size = options.size or config.vae.sample_size
+    options.size = options.size or config.side
     if options.child:
         what, answers = options.child
         for figure in measure(what, config, options.size, Path(answers)):

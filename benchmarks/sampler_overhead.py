@@ -28,7 +28,7 @@ from calotype.model import Model
 def overhead(model: Model, sampler: Sampler, steps: int, runs: int) -> tuple[float, float, int]:
     """Median seconds of a run within the network and beside it, and its steps. The noise is made within the run."""
     config = model.config
-    side = config.vae.sample_size // config.vae.downscale
+    side = config.unet.sample_size
     positive, negative = model.conditions(["a red apple on a blue background", ""])
     denoiser = guided(model.predict, [(positive, 1.0)], negative, classifier_free(4.0))
     sigmas = ladder(sampler, model.schedule, steps)

@@ -123,7 +123,7 @@ def _told(fields: dict[str, Any]) -> str:
 
 
 def _side(studio: Studio) -> int:
-    return studio.config.vae.sample_size
+    return studio.config.side
 
 
 def _sketch(side: int) -> Image.Image:
