@@ -151,7 +151,7 @@ def test_another_version_is_refused(saved: Path) -> None:
         metadata = file.metadata()
     values = {**json.loads(metadata["calotype_run"]), "version": 2}
     save_file(load_file(saved), saved, {"calotype_run": json.dumps(values)})
-    with pytest.raises(CalotypeError, match="of version 2, this Calotype reads version 3"):
+    with pytest.raises(CalotypeError, match="of version 2, this Calotype reads version 4"):
         read_run(saved)
 
 
