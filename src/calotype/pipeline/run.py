@@ -81,7 +81,8 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
                     continue
                 start: SamplerState | None = state.state
             else:
-                x = _first(scene, float(sigmas[0]), _latent(scenes[number - 1], state) if state else None)
+                sigma = float(sigmas[0])
+                x = scene.enlarge(_latent(scenes[number - 1], state), sigma) if state else scene.start(sigma)
                 start = None if x is None else SamplerState(x, x)
             for current in _sampled(scene, sigmas, start):
                 digests = state.digests if state else ()
@@ -150,10 +151,6 @@ def _denoiser_at(scene: Scene) -> DenoiserAt:
         return scene.behind(guided(predict, shown, without, guide(moment)), predict, without)
 
     return denoiser_at
-
-
-def _first(scene: Scene, sigma: float, previous: Tensor | None) -> Tensor | None:
-    return scene.start(sigma) if previous is None else scene.enlarge(previous, sigma)
 
 
 def _latent(scene: Scene, state: RunState) -> Tensor:
