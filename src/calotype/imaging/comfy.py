@@ -18,6 +18,8 @@ _UNDERSTOOD = {
     "KSampler", "CLIPTextEncode", "CheckpointLoaderSimple", "EmptyLatentImage", "VAEDecode", "SaveImage",
     "PreviewImage", "CLIPSetLastLayer", "RescaleCFG",
 }  # fmt: skip
+_ABOVE_THE_LOWEST = ("leading", "sgm_uniform", "simple", "linear_quadratic")
+"""ComfyUI's schedulers whose last level above 0 is not the model's lowest."""
 
 
 def recipe_of(text: str) -> tuple[Recipe, list[str]]:
@@ -120,6 +122,8 @@ def _other_numbers(recipe: Recipe) -> list[str]:
     if highest != sampler.variance_preserving:
         theirs, ours = (vp, "sigma, as in A1111") if highest else ("sigma", f"{vp}, as in A1111")
         missed.append(f"the first noise's size: ComfyUI's is {theirs}, here it is {ours}")
+    if sampler.name == "DDIM" and recipe.scheduler in _ABOVE_THE_LOWEST:
+        missed.append("the end of DDIM: ComfyUI's is 0, here it is the lowest level of the model, as in diffusers")
     if sampler.name.startswith("UniPC"):
         missed.append(f"the noise levels of {sampler.name}: ComfyUI leaves out the last but one and ends at 0.001")
     if recipe.scheduler == "beta":
