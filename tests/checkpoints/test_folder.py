@@ -135,10 +135,18 @@ def test_models_of_other_kinds_are_refused(written: Any) -> None:
 
 @pytest.mark.parametrize(
     ("version", "size", "read"),
-    [("0.2.2", 32, 64), ("0.8.0.dev0", 32, 64), ("0.8.1", 96, 96), ("0.9.0", 32, 32), (None, 32, 32)],
+    [
+        ("0.2.2", 32, 64),
+        ("0.8.0.dev0", 32, 64),
+        ("0.8.1", 96, 96),
+        ("0.9.0", 32, 32),
+        (None, 32, 32),
+        (None, [64, 96], 64),
+        (None, None, 64),
+    ],
 )
-def test_old_files_of_sd_1_make_512_x_512(version: str | None, size: int, read: int, written: Any) -> None:
-    """As diffusers reads them."""
+def test_old_files_of_sd_1_make_512_x_512(version: str | None, size: Any, read: int, written: Any) -> None:
+    """As diffusers reads them, and where they do not tell."""
     path = written.path / "unet/config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sample_size": size, "_diffusers_version": version}))
     config = read_folder(written.path).config

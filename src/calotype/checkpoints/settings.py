@@ -200,7 +200,8 @@ def _read_unet(settings: Settings) -> UNetConfig:
     _check("U-Net", settings, _UNET_FIXED)
     # Before diffusers 0.9 the size was not heeded and wrong in SD 1's files: there, too, it is 64 at least.
     unheeded = _UNHEEDED_SIZE.match(str(settings.get("_diffusers_version", "")))
-    sample_size = max(settings["sample_size"], 64 if unheeded else 0)
+    told = settings.get("sample_size") or UNetConfig.sample_size
+    sample_size = max(min(told) if isinstance(told, list) else told, 64 if unheeded else 0)
     types = settings["down_block_types"]
     _check(
         "U-Net",
