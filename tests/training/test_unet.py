@@ -171,6 +171,13 @@ def test_batches_pair_latents_with_their_captions(task: UNetTask) -> None:
     assert 8 <= empty <= 36  # a tenth, within three deviations
 
 
+def test_padding_has_no_say_in_the_whitening(task: UNetTask) -> None:
+    texts = ["a cat", "", "a unicorn to the left of a drum on a purple background"]
+    lengths = [len(task.tokenizer.tokens(text)) + 2 for text in texts]
+    read = [contexts[:length] for contexts, length in zip(task._read(texts), lengths, strict=True)]
+    assert torch.equal(task._spoken(texts), torch.cat(read))
+
+
 def test_times_cover_the_schedule_evenly_or_crowd_where_things_take_shape(task: UNetTask) -> None:
     even = task.batch(PHASE.model_copy(update={"batch": 8}), np.random.default_rng(0))["time"]
     assert [int(time * 8) for time in even] == list(range(8))

@@ -68,7 +68,7 @@ class UNetTask:
         most = {world: max(p.scenes for p in phases if p.world == world) for world in {p.world for p in phases}}
         self.cache = {world: latents.cached(vae, World(bank, *world), count) for world, count in most.items()}
         some = World(bank, config.vae.sample_size)
-        self.whitening = Whitening.of(self._read([caption(some.spec(seed)) for seed in range(WHITENED)]))
+        self.whitening = Whitening.of(self._spoken([caption(some.spec(seed)) for seed in range(WHITENED)]))
         if not anew:
             self.whitening.enter(self.module)
         self.measured = (self.whitening.mean, self.whitening.matrix)
@@ -166,6 +166,12 @@ class UNetTask:
 
     def _context(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
         return self.whitening(self._read(texts)).bfloat16()
+
+    def _spoken(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """What the text encoder makes of each token from start to end, without the padding after it."""
+        tokens = torch.cat([self.tokenizer.encode(text) for text in texts])
+        ends = (tokens == self.tokenizer.end).int().argmax(1, keepdim=True)
+        return self._read(texts)[torch.arange(tokens.shape[1]) <= ends]
 
     @torch.no_grad()
     def _read(self, texts: Sequence[str]) -> Float[Tensor, "n tokens d"]:
