@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from calotype.checkpoints.settings import write_model
 from calotype.configs import EMBEDDED
-from calotype.nn.hardware import half_precision
+from calotype.hardware import half_precision
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.training.loop import adamw

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from calotype.configs import SD15
+from calotype.hardware import keep_freed_memory
 from calotype.nn.attention import Halves
-from calotype.nn.hardware import keep_freed_memory
 from calotype.nn.unet import UNet
 
 WAYS = ("neither", "kept", "halves", "both")

@@ -14,11 +14,11 @@ from calotype.checkpoints.hub import located
 from calotype.configs import Choices
 from calotype.configs import Parameterization as Predicted
 from calotype.errors import CalotypeError
+from calotype.hardware import keep_freed_memory, usable
 from calotype.imaging.inputs import Inputs
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
-from calotype.nn.hardware import keep_freed_memory, usable
 from calotype.pipeline import RunState
 from calotype.recipe import Recipe
 

@@ -21,8 +21,8 @@ from calotype.configs import AS_STORED, Choices, ModelConfig
 from calotype.diffusion.parameterization import PARAMETERIZATIONS, Parameterization
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
+from calotype.hardware import usual_dtype
 from calotype.nn.clip import TextEncoder
-from calotype.nn.hardware import usual_dtype
 from calotype.nn.unet import Added, UNet
 from calotype.nn.vae import Autoencoder
 from calotype.text.conditions import Conditions, encode_prompts

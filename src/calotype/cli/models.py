@@ -87,7 +87,7 @@ def torch_dtype(name: str | None) -> "torch.dtype | None":
 
 
 def _there(device: str) -> str:
-    from calotype.nn.hardware import usable
+    from calotype.hardware import usable
 
     try:
         return str(usable(device))

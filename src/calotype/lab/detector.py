@@ -24,9 +24,9 @@ from calotype.data.scenes import Scene, World
 from calotype.data.spec import Object
 from calotype.data.sprites import Pixels, SpriteBank
 from calotype.files import cache_dir, damage_told, written_whole
+from calotype.hardware import half_precision
 from calotype.lab.detection import Detection, Pictures
 from calotype.lab.progress import Progress
-from calotype.nn.hardware import half_precision
 
 VERSION = 1
 """Part of the file's name: raise it when the network or its training changes."""

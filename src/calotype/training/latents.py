@@ -13,8 +13,8 @@ from torch import Tensor
 
 from calotype.data.scenes import World
 from calotype.files import cache_dir, damage_told, written_whole
+from calotype.hardware import half_precision
 from calotype.imaging.pixels import to_unit
-from calotype.nn.hardware import half_precision
 from calotype.nn.vae import Autoencoder
 from calotype.training import scenes
 from calotype.training.state import weights_hash

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from calotype.errors import CalotypeError
-from calotype.nn.hardware import half_precision
+from calotype.hardware import half_precision
 from calotype.training.run import OptimizerSettings, Phase, Run
 
 Batch = Mapping[str, Tensor]

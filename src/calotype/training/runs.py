@@ -12,7 +12,7 @@ import torch
 
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
-from calotype.nn.hardware import usable
+from calotype.hardware import usable
 from calotype.training import clip, export, state, tokenizer, unet, vae
 from calotype.training.loop import Metrics, Task, hash_of, train
 from calotype.training.run import Run, read

@@ -25,10 +25,10 @@ from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.data.sprites import SpriteBank
 from calotype.errors import CalotypeError
+from calotype.hardware import half_precision
 from calotype.imaging.pixels import to_unit
 from calotype.model import Model
 from calotype.nn.clip import TextOutput
-from calotype.nn.hardware import half_precision
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from calotype.errors import CalotypeError
-from calotype.nn.hardware import SMALL, fast_dtype, usable, usual_dtype
+from calotype.hardware import SMALL, fast_dtype, usable, usual_dtype
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ def test_a_device_that_is_not_there_is_told(name: str) -> None:
 
 FETCHED = """
 import ctypes, resource, sys
-from calotype.nn.hardware import keep_freed_memory
+from calotype.hardware import keep_freed_memory
 if sys.argv[1] == "True":
     keep_freed_memory()
 library, size = ctypes.CDLL(None), 2**23

@@ -1,4 +1,4 @@
-"""What this machine computes with, and which numbers it is fast at."""
+"""Devices and dtypes: which can be used here, and which are fast. And what memory a process keeps."""
 
 import ctypes
 import sys
