@@ -30,14 +30,14 @@ class GaussianMixture:
         shares: Tensor = torch.special.ndtr((x[..., None] - means) / (variances + sigma**2).sqrt())
         return (weights * shares).sum(-1)
 
-    def flow(self, x: Float[Tensor, "*shape"], sigma: float, following: float) -> Float[Tensor, "*shape"]:
+    def flow(self, x: Float[Tensor, "*shape"], sigma: float, sigma_next: float) -> Float[Tensor, "*shape"]:
         """Where the probability-flow ODE takes x from one noise level to another: in one dimension it keeps the CDF."""
         share = self.cdf(x, sigma)
-        reach = max(map(abs, self.means)) + 12 * math.hypot(max(self.deviations), following)
+        reach = max(map(abs, self.means)) + 12 * math.hypot(max(self.deviations), sigma_next)
         low, high = torch.full_like(x, -reach), torch.full_like(x, reach)
         for _ in range(80):
             middle = (low + high) / 2
-            below = self.cdf(middle, following) < share
+            below = self.cdf(middle, sigma_next) < share
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return (low + high) / 2
 

@@ -110,8 +110,9 @@ def test_dpmpp_2m(config, spacing, kind, steps):
     scheduler.set_timesteps(timesteps=schedule.t(sigmas[:-1]).round().int().tolist())
     torch.testing.assert_close(scheduler.sigmas.double(), sigmas, rtol=2e-7, atol=0)
     x, states = ours(SAMPLERS["DPM++ 2M"], schedule, sigmas, SeededNoise(3, SHAPE))
-    for t, sigma, following, state in zip(
+    for t, sigma, sigma_next, state in zip(
         scheduler.timesteps, sigmas.tolist(), sigmas[1:].tolist(), states, strict=False
     ):
-        x = scheduler.step(output(kind, x, sigma), t, latent(x, sigma)).prev_sample.double() * (1 + following**2) ** 0.5
+        after = scheduler.step(output(kind, x, sigma), t, latent(x, sigma)).prev_sample.double()
+        x = after * (1 + sigma_next**2) ** 0.5
         torch.testing.assert_close(state, x, rtol=3e-5, atol=3e-5)

@@ -85,9 +85,9 @@ def drawn_as_by(row, noise, sigmas, schedule):
     draws, intervals = count(1), pairwise(sigmas)
 
     def draw(*_, **__):
-        sigma, following = next(intervals)
+        sigma, sigma_next = next(intervals)
         if row.noise == "brownian":
-            return noise.brownian(sigma, following) if following > 0 else torch.zeros(SHAPE)
+            return noise.brownian(sigma, sigma_next) if sigma_next > 0 else torch.zeros(SHAPE)
         silent = row.name == "SA-Solver 2" and not 200 <= round(schedule.t(sigma).item()) <= 800
         return torch.zeros(SHAPE) if silent else noise.normal(next(draws))
 

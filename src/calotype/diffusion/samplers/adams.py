@@ -37,11 +37,11 @@ def _adams(
     state: SamplerState,
 ) -> SamplerState:
     """A step with polynomials in u = coordinate(sigma), where dsigma = weight(u) du."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = latest(state, "slopes", (state.x - x0) / sigma, int(plan.options["order"]))
     nodes = [coordinate(plan.intervals[state.index - back][0]) for back in range(len(slopes))]
-    shares = integrals(nodes, coordinate(sigma), coordinate(following), weight)
+    shares = integrals(nodes, coordinate(sigma), coordinate(sigma_next), weight)
     x = state.x + sum(slope * share for slope, share in zip(slopes, shares, strict=True))
     return state.after(x, x0, slopes=slopes)
 

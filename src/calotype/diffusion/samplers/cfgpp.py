@@ -12,24 +12,24 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def euler_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Algorithm 2 of arXiv 2406.08070: DDIM whose noise is that of the unconditional prediction; any eta."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     denoised = denoise(state.x, sigma)
-    down, up = ancestral(sigma, following, plan.options["eta"])
-    x = denoised.x0 + (state.x - denoised.without) * (down / sigma)
+    down, up = ancestral(sigma, sigma_next, plan.options["eta"])
+    x = denoised.x0 + (state.x - denoised.unconditional) * (down / sigma)
     x, draws = lifted(x, up, plan, noise, state.draws)
     return state.after(x, denoised.x0, draws)
 
 
 def dpmpp_2m_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """DPM++ 2M as ComfyUI joins it with CFG++: its slope leads from an unconditional prediction to a guided one."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     denoised = denoise(state.x, sigma)
-    x = denoised.x0 + (state.x - denoised.without) * (following / sigma)
-    if following > 0 and "previous" in state.memory:
+    x = denoised.x0 + (state.x - denoised.unconditional) * (sigma_next / sigma)
+    if sigma_next > 0 and "previous" in state.memory:
         before, _ = plan.intervals[state.index - 1]
-        ratio = math.log(before / sigma) / math.log(sigma / following)
-        x = x + (denoised.x0 - state.memory["previous"]) * ((1 - following / sigma) / (2 * ratio))
-    return state.after(x, denoised.x0, previous=denoised.without)
+        ratio = math.log(before / sigma) / math.log(sigma / sigma_next)
+        x = x + (denoised.x0 - state.memory["previous"]) * ((1 - sigma_next / sigma) / (2 * ratio))
+    return state.after(x, denoised.x0, previous=denoised.unconditional)
 
 
 def dpmpp_2s_ancestral_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -38,14 +38,14 @@ def dpmpp_2s_ancestral_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state:
     In the second half of a step that is the noise seen in the middle, around the x0 seen at the beginning: a slip by
     what x0 changes in between, which does not vanish with more steps.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     first = denoise(state.x, sigma)
-    down, up = ancestral(sigma, following, plan.options["eta"])
+    down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     if down == 0:
         return state.after(first.x0, first.x0)
     middle = math.sqrt(sigma * down)
-    second = denoise(towards(first.x0, state.x + (first.x0 - first.without), middle / sigma), middle)
-    x = towards(second.x0, state.x + (first.x0 - second.without), down / sigma)
+    second = denoise(towards(first.x0, state.x + (first.x0 - first.unconditional), middle / sigma), middle)
+    x = towards(second.x0, state.x + (first.x0 - second.unconditional), down / sigma)
     x, draws = lifted(x, up, plan, noise, state.draws)
     return state.after(x, first.x0, draws)
 

@@ -9,25 +9,27 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def lcm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Algorithm 3 of arXiv 2310.04378: x0 with wholly new noise. (diffusers mixes up to 1e-5 of x into x0.)"""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    return state.after(x0 + noise.normal(state.draws) * following, x0, draws=1)
+    return state.after(x0 + noise.normal(state.draws) * sigma_next, x0, draws=1)
 
 
 def tcd(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Strategic stochastic sampling of arXiv 2402.19159: down to a share of the next time, and back up."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    gamma, down = plan.options["gamma"], following
+    gamma, down = plan.options["gamma"], sigma_next
     if gamma > 0 and not plan.last(state):
+        schedule = plan.training_schedule
+        time = (1 - gamma) * schedule.t(sigma_next).item()
         # A rounding error in the time must not cost a whole step.
-        down = plan.times.sigma(math.floor((1 - gamma) * plan.times.t(following).item() + 1e-6)).item()
+        down = schedule.sigma(math.floor(time + 1e-6)).item()
     x = towards(x0, state.x, down / sigma)
-    if down >= following:
+    if down >= sigma_next:
         return state.after(x, x0)
-    return state.after(x + noise.normal(state.draws) * math.sqrt(following**2 - down**2), x0, draws=1)
+    return state.after(x + noise.normal(state.draws) * math.sqrt(sigma_next**2 - down**2), x0, draws=1)
 
 
 ROWS = (

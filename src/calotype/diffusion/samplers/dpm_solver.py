@@ -18,8 +18,8 @@ from calotype.errors import CalotypeError
 
 def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """DPM-Solver-fast: third order, as many network calls as the ladder has steps."""
-    sigma, following = plan.interval(state)
-    down, up = _ancestral(plan, sigma, following)
+    sigma, sigma_next = plan.interval(state)
+    down, up = _ancestral(plan, sigma, sigma_next)
     first = slope_at(denoise, state.x, sigma)
     x, _ = _solve(denoise, state.x, first, sigma, down, _orders(plan.steps)[state.index])
     x0 = state.x - first * sigma
@@ -35,8 +35,8 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
     lowest = plan.intervals[0][1]
     options = plan.options
     sigma, h, *errors = _controller(plan, state)
-    following = max(lowest, sigma * math.exp(-h))
-    down, up = _ancestral(plan, sigma, following)
+    sigma_next = max(lowest, sigma * math.exp(-h))
+    down, up = _ancestral(plan, sigma, sigma_next)
     first = slope_at(denoise, state.x, sigma)
     x, second = _solve(denoise, state.x, first, sigma, down, 3)
     rough = state.x + (first + (second - first) * 1.5) * (down - sigma)
@@ -49,7 +49,7 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
     if factor < options["accept_safety"]:
         return state.after(state.x, state.x - first * sigma, rough=accepted, controller=_saved(sigma, h, *history[1:]))
     x, draws = lifted(x, up, plan, noise, state.draws)
-    memory = {"rough": rough, "controller": _saved(following, h, *history[:2])}
+    memory = {"rough": rough, "controller": _saved(sigma_next, h, *history[:2])}
     return state.after(x, state.x - first * sigma, draws, **memory)
 
 
@@ -83,30 +83,30 @@ def _powers(plan: Plan) -> tuple[float, float, float]:
     return (p + i + d) / order, -(p + 2 * d) / order, d / order
 
 
-def _ancestral(plan: Plan, sigma: float, following: float) -> tuple[float, float]:
+def _ancestral(plan: Plan, sigma: float, sigma_next: float) -> tuple[float, float]:
     """As `ancestral`, but never down below the level at which the plan ends."""
-    down, _ = ancestral(sigma, following, plan.options["eta"])
+    down, _ = ancestral(sigma, sigma_next, plan.options["eta"])
     down = max(down, plan.intervals[-1][1])
-    return down, math.sqrt(following**2 - down**2)
+    return down, math.sqrt(sigma_next**2 - down**2)
 
 
 def _solve(
-    denoise: Denoiser, x: Tensor, first: Tensor, sigma: float, following: float, order: int
+    denoise: Denoiser, x: Tensor, first: Tensor, sigma: float, sigma_next: float, order: int
 ) -> tuple[Tensor, Tensor]:
     """DPM-Solver-1, -2 (r = 1/2) or -3 (r = 1/3, 2/3), and the second slope of those that have one."""
     if order == 1:
-        return x + first * (following - sigma), first
+        return x + first * (sigma_next - sigma), first
     if order == 2:
-        middle = math.sqrt(sigma * following)
+        middle = math.sqrt(sigma * sigma_next)
         second = slope_at(denoise, x + first * (middle - sigma), middle)
-        return x + second * (following - sigma), second
-    h = math.log(sigma / following)
+        return x + second * (sigma_next - sigma), second
+    h = math.log(sigma / sigma_next)
     one, two = sigma * math.exp(-h / 3), sigma * math.exp(-2 * h / 3)
     second = slope_at(denoise, x + first * (one - sigma), one)
     bend = 2 * two * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
     third = slope_at(denoise, x + first * (two - sigma) - (second - first) * bend, two)
-    bend = 1.5 * following * (math.expm1(h) / h - 1)
-    return x + first * (following - sigma) - (third - first) * bend, second
+    bend = 1.5 * sigma_next * (math.expm1(h) / h - 1)
+    return x + first * (sigma_next - sigma) - (third - first) * bend, second
 
 
 def _orders(calls: int) -> list[int]:

@@ -15,22 +15,22 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def dpmpp_2m(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Algorithm 2 of arXiv 2211.01095; the first step is Euler's."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     target = x0
-    if following > 0 and "previous" in state.memory:
+    if sigma_next > 0 and "previous" in state.memory:
         ratio = _length(plan, state.index - 1) / _length(plan, state.index)
         target = x0 + (x0 - state.memory["previous"]) / (2 * ratio)
-    return state.after(towards(target, state.x, following / sigma), x0, previous=x0)
+    return state.after(towards(target, state.x, sigma_next / sigma), x0, previous=x0)
 
 
 def dpmpp_2m_sde(solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """SDE-DPM-Solver++(2M) of arXiv 2211.01095; the solver is "midpoint" or "heun"."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    shrink = (following / sigma) ** (1 + plan.options["eta"])
+    shrink = (sigma_next / sigma) ** (1 + plan.options["eta"])
     x = towards(x0, state.x, shrink)
     if "previous" in state.memory:
         slope = (x0 - state.memory["previous"]) * (_length(plan, state.index) / _length(plan, state.index - 1))
@@ -43,11 +43,11 @@ def dpmpp_3m_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
 
     Its second derivative is counted half (second would be 2 * bend), which keeps the order at 2 but is what all use.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    length = (1 + plan.options["eta"]) * math.log(sigma / following)
+    length = (1 + plan.options["eta"]) * math.log(sigma / sigma_next)
     phi_2 = math.expm1(-length) / length + 1
     phi_3 = phi_2 / length - 0.5
     x = towards(x0, state.x, math.exp(-length))
@@ -72,13 +72,13 @@ def _differences(plan: Plan, state: SamplerState, x0: Tensor) -> tuple[Tensor, T
 
 def _noised(x: Tensor, plan: Plan, noise: Noise, state: SamplerState) -> Tensor:
     """With what the SDE adds on the way, times the option s_noise."""
-    sigma, following = plan.interval(state)
-    return wandered(x, diffused(sigma, following, plan.options["eta"]), plan, noise, sigma, following)
+    sigma, sigma_next = plan.interval(state)
+    return wandered(x, diffused(sigma, sigma_next, plan.options["eta"]), plan, noise, sigma, sigma_next)
 
 
 def _length(plan: Plan, index: int) -> float:
-    sigma, following = plan.intervals[index]
-    return math.log(sigma / following)
+    sigma, sigma_next = plan.intervals[index]
+    return math.log(sigma / sigma_next)
 
 
 ROWS = (

@@ -9,23 +9,23 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def dpmpp_2s(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """DPM-Solver++(2S), algorithm 1 of arXiv 2211.01095, with every second level of the ladder for the middles."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
     if "start" not in state.memory:
-        return state.after(towards(x0, state.x, following / sigma), x0, start=state.x, previous=x0)
+        return state.after(towards(x0, state.x, sigma_next / sigma), x0, start=state.x, previous=x0)
     before, _ = plan.intervals[state.index - 1]
-    ratio = math.log(before / sigma) / math.log(before / following)
+    ratio = math.log(before / sigma) / math.log(before / sigma_next)
     target = state.memory["previous"] + (x0 - state.memory["previous"]) / (2 * ratio)
-    return state.after(towards(target, state.memory["start"], following / before), x0)
+    return state.after(towards(target, state.memory["start"], sigma_next / before), x0)
 
 
 def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """DPM-Solver++(2S), algorithm 1 of arXiv 2211.01095 with r = 1/2, below the next level, then fresh noise."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    down, up = ancestral(sigma, following, plan.options["eta"])
+    down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     if down == 0:
         return state.after(x0, x0)
     middle = math.sqrt(sigma * down)
@@ -36,17 +36,17 @@ def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: Sampl
 
 def dpmpp_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """SDE-DPM-Solver++ in one step, with r = 1/2: the middle and the next level are reached with Brownian noise."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     eta = plan.options["eta"]
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    middle = math.sqrt(sigma * following)
+    middle = math.sqrt(sigma * sigma_next)
     down, up = ancestral(sigma, middle, eta)
     halfway = wandered(towards(x0, state.x, down / sigma), up, plan, noise, sigma, middle)
-    down, up = ancestral(sigma, following, eta)
+    down, up = ancestral(sigma, sigma_next, eta)
     x = towards(denoise(halfway, middle).x0, state.x, down / sigma)
-    return state.after(wandered(x, up, plan, noise, sigma, following), x0)
+    return state.after(wandered(x, up, plan, noise, sigma, sigma_next), x0)
 
 
 ROWS = (

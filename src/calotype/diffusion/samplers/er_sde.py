@@ -17,21 +17,21 @@ def er_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> 
 
     Its third stage takes mean differences for derivatives, which keeps the order at 2.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    step, memory = following - sigma, {"previous": x0}
-    shrink = (_scale(following) / _scale(sigma)).item()
+    step, memory = sigma_next - sigma, {"previous": x0}
+    shrink = (_scale(sigma_next) / _scale(sigma)).item()
     x = towards(x0, state.x, shrink)
     if state.index > 0:
-        first, second = _sums(sigma, following)
+        first, second = _sums(sigma, sigma_next)
         slope = (x0 - state.memory["previous"]) / (sigma - plan.intervals[state.index - 1][0])
         x, memory["slope"] = x + slope * (step + first), slope
     if state.index > 1:
         curve = (slope - state.memory["slope"]) / ((sigma - plan.intervals[state.index - 2][0]) / 2)
         x = x + curve * (step**2 / 2 + second)
-    up = math.sqrt(max(0.0, following**2 - (sigma * shrink) ** 2))
+    up = math.sqrt(max(0.0, sigma_next**2 - (sigma * shrink) ** 2))
     x, draws = lifted(x, up, plan, noise, state.draws)
     return state.after(x, x0, draws, **memory)
 
@@ -41,11 +41,11 @@ def _scale(sigma: float | np.ndarray) -> np.ndarray:
     return np.asarray(sigma * (np.exp(sigma**0.3) + 10))
 
 
-def _sums(sigma: float, following: float) -> tuple[float, float]:
-    """phi(following) times the integrals of 1 / phi and (level - sigma) / phi between the two levels."""
-    width = (sigma - following) / _POINTS
-    levels = following + width * np.arange(_POINTS)
-    parts = _scale(following) / _scale(levels) * width
+def _sums(sigma: float, sigma_next: float) -> tuple[float, float]:
+    """phi(sigma_next) times the integrals of 1 / phi and (level - sigma) / phi between the two levels."""
+    width = (sigma - sigma_next) / _POINTS
+    levels = sigma_next + width * np.arange(_POINTS)
+    parts = _scale(sigma_next) / _scale(levels) * width
     return parts.sum().item(), ((levels - sigma) * parts).sum().item()
 
 

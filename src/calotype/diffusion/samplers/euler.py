@@ -7,17 +7,17 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def euler(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Algorithm 2 of arXiv 2206.00364, first order: along the straight line through x and x0."""
-    _, following = plan.interval(state)
+    _, sigma_next = plan.interval(state)
     state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
-    return state.after(towards(x0, state.x, following / sigma), x0)
+    return state.after(towards(x0, state.x, sigma_next / sigma), x0)
 
 
 def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Down below the next level by Euler's method and up to it with fresh noise; equation 16 of arXiv 2010.02502."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    down, up = ancestral(sigma, following, plan.options["eta"])
+    down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     x, draws = lifted(towards(x0, state.x, down / sigma), up, plan, noise, state.draws)
     return state.after(x, x0, draws)
 

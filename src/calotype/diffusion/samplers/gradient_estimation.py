@@ -11,12 +11,12 @@ def gradient_estimation(cfgpp: bool, denoise: Denoiser, plan: Plan, noise: Noise
 
     With `cfgpp` the slope is that of the unconditional prediction (arXiv 2406.08070). A step to 0 is Euler's.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     denoised = denoise(state.x, sigma)
-    slope = (state.x - (denoised.without if cfgpp else denoised.x0)) / sigma
-    x = denoised.x0 + slope * following
-    if following > 0 and "slope" in state.memory:
-        x = x + (slope - state.memory["slope"]) * ((plan.options["gamma"] - 1) * (following - sigma))
+    slope = (state.x - (denoised.unconditional if cfgpp else denoised.x0)) / sigma
+    x = denoised.x0 + slope * sigma_next
+    if sigma_next > 0 and "slope" in state.memory:
+        x = x + (slope - state.memory["slope"]) * ((plan.options["gamma"] - 1) * (sigma_next - sigma))
     return state.after(x, denoised.x0, slope=slope)
 
 

@@ -31,15 +31,15 @@ def latest(state: SamplerState, name: str, value: Tensor, count: int) -> Float[T
     return torch.cat([value[None], state.memory.get(name, value[None][:0])])[:count]
 
 
-def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:
-    """(down, up) with down^2 + up^2 = following^2; eta 1 is DDPM's variance, 0 none (arXiv 2010.02502, eq. 16)."""
-    up = min(following, eta * following / sigma * math.sqrt(sigma**2 - following**2))
-    return math.sqrt(following**2 - up**2), up
+def ancestral(sigma: float, sigma_next: float, eta: float) -> tuple[float, float]:
+    """(down, up) with down^2 + up^2 = sigma_next^2; eta 1 is DDPM's variance, 0 none (arXiv 2010.02502, eq. 16)."""
+    up = min(sigma_next, eta * sigma_next / sigma * math.sqrt(sigma**2 - sigma_next**2))
+    return math.sqrt(sigma_next**2 - up**2), up
 
 
-def diffused(sigma: float, following: float, eta: float) -> float:
+def diffused(sigma: float, sigma_next: float, eta: float) -> float:
     """Deviation of the noise that the SDE of strength eta adds between two levels (arXiv 2211.01095)."""
-    return following * math.sqrt(1 - (following / sigma) ** (2 * eta))
+    return sigma_next * math.sqrt(1 - (sigma_next / sigma) ** (2 * eta))
 
 
 def lifted(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[Tensor, int]:
@@ -50,10 +50,10 @@ def lifted(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[T
     return x + noise.normal(draw) * size, 1
 
 
-def wandered(x: Tensor, up: float, plan: Plan, noise: Noise, sigma: float, following: float) -> Tensor:
+def wandered(x: Tensor, up: float, plan: Plan, noise: Noise, sigma: float, sigma_next: float) -> Tensor:
     """x with the noise of the path between two levels, of size `up` times the option s_noise."""
     size = up * plan.options["s_noise"]
-    return x + noise.brownian(sigma, following) * size if size > 0 else x
+    return x + noise.brownian(sigma, sigma_next) * size if size > 0 else x
 
 
 def bend(solver: str, shrink: float) -> float:

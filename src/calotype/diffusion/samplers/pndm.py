@@ -17,41 +17,41 @@ _ADAMS = (
 
 def pndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """F-PNDM of arXiv 2202.09778: pseudo linear multistep after three steps of pseudo Runge-Kutta."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
     slope = _extrapolated(slopes)
-    if state.index < 3 and following > 0:
-        times = plan.times
-        middle = times.sigma((times.t(sigma) + times.t(following)) / 2).item()
+    if state.index < 3 and sigma_next > 0:
+        schedule = plan.training_schedule
+        middle = schedule.sigma((schedule.t(sigma) + schedule.t(sigma_next)) / 2).item()
         first = slopes[0]
         second = slope_at(denoise, state.x + first * (middle - sigma), middle)
         third = slope_at(denoise, state.x + second * (middle - sigma), middle)
-        fourth = slope_at(denoise, state.x + third * (following - sigma), following)
+        fourth = slope_at(denoise, state.x + third * (sigma_next - sigma), sigma_next)
         slope = (first + 2 * second + 2 * third + fourth) / 6
-    return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
+    return state.after(state.x + slope * (sigma_next - sigma), x0, slopes=slopes)
 
 
 def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """PNDM without the Runge-Kutta steps; the first step is Heun's, as in CompVis's sampler."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
     slope = _extrapolated(slopes)
-    if state.index == 0 and following > 0:
-        x = towards(x0, state.x, following / sigma)
-        slope = (slope + slope_at(denoise, x, following)) / 2
-    return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
+    if state.index == 0 and sigma_next > 0:
+        x = towards(x0, state.x, sigma_next / sigma)
+        slope = (slope + slope_at(denoise, x, sigma_next)) / 2
+    return state.after(state.x + slope * (sigma_next - sigma), x0, slopes=slopes)
 
 
 def ipndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Improved PNDM (arXiv 2204.13902): lower orders to begin with; a step to 0 is Euler's."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    return state.after(state.x + _extrapolated(slopes) * (following - sigma), x0, slopes=slopes)
+    return state.after(state.x + _extrapolated(slopes) * (sigma_next - sigma), x0, slopes=slopes)
 
 
 def ipndm_v(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -61,14 +61,14 @@ def ipndm_v(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) ->
     those of the third are not, and a constant slope is kept only where h1 / h2 = h2 / h3: on ladders whose levels have
     an even ratio the order is 3, in general 2.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
     steps = [end - begin for begin, end in plan.intervals[max(0, state.index - 3) : state.index + 1]][::-1]
     slope = _with_differences(slopes, *steps)
-    return state.after(state.x + slope * (following - sigma), x0, slopes=slopes)
+    return state.after(state.x + slope * (sigma_next - sigma), x0, slopes=slopes)
 
 
 def _with_differences(slopes: Tensor, h: float, h1: float = 1.0, h2: float = 1.0, h3: float = 1.0) -> Tensor:

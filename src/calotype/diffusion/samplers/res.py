@@ -10,10 +10,10 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def res_multistep(cfgpp: bool, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Order 2 of arXiv 2308.02157; with `cfgpp` x0 is the unconditional one, and guidance moves x (as in ComfyUI)."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     denoised = denoise(state.x, sigma)
-    x0 = denoised.without if cfgpp else denoised.x0
-    down, up = ancestral(sigma, following, plan.options["eta"])
+    x0 = denoised.unconditional if cfgpp else denoised.x0
+    down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     ratio = down / sigma
     if down == 0 or "previous" not in state.memory:
         x = denoised.x0 + (state.x - x0) * ratio

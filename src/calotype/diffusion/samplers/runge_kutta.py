@@ -11,14 +11,14 @@ from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerSt
 
 def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """Algorithm 2 of arXiv 2206.00364: the mean of the slopes at both ends."""
-    _, following = plan.interval(state)
+    _, sigma_next = plan.interval(state)
     state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
-    x = towards(x0, state.x, following / sigma)
-    if following > 0:
+    x = towards(x0, state.x, sigma_next / sigma)
+    if sigma_next > 0:
         slope = (state.x - x0) / sigma
-        slope_there = slope_at(denoise, x, following)
-        x = state.x + (slope + slope_there) * ((following - sigma) / 2)
+        slope_there = slope_at(denoise, x, sigma_next)
+        x = state.x + (slope + slope_there) * ((sigma_next - sigma) / 2)
     return state.after(x, x0)
 
 
@@ -27,7 +27,7 @@ def heunpp2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) ->
 
     Each level ahead has a weight of its sigma by the highest one, so that late steps trust the slope here.
     """
-    _, following = plan.interval(state)
+    _, sigma_next = plan.interval(state)
     state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
     slope = (state.x - x0) / sigma
@@ -38,33 +38,33 @@ def heunpp2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) ->
         x, reached = x + slope * (level - reached), level
         slope = slope_at(denoise, x, level)
         mean = mean + slope * (level / whole)
-    return state.after(state.x + mean * (following - sigma), x0)
+    return state.after(state.x + mean * (sigma_next - sigma), x0)
 
 
 def dpm2(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """The slope at the geometric mean of both levels: DPM-Solver-2 (arXiv 2206.00927) with a midpoint rule in sigma."""
-    _, following = plan.interval(state)
+    _, sigma_next = plan.interval(state)
     state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
-    return state.after(_by_midpoint(denoise, state, x0, sigma, following), x0)
+    return state.after(_by_midpoint(denoise, state, x0, sigma, sigma_next), x0)
 
 
 def dpm2_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """DPM2 down below the next level and up to it with fresh noise."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    down, up = ancestral(sigma, following, plan.options["eta"])
+    down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     x = _by_midpoint(denoise, state, x0, sigma, down)
     x, draws = lifted(x, up, plan, noise, state.draws)
     return state.after(x, x0, draws)
 
 
-def _by_midpoint(denoise: Denoiser, state: SamplerState, x0: Tensor, sigma: float, following: float) -> Tensor:
-    if following == 0:
+def _by_midpoint(denoise: Denoiser, state: SamplerState, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
+    if sigma_next == 0:
         return x0
-    middle = math.sqrt(sigma * following)
+    middle = math.sqrt(sigma * sigma_next)
     halfway = towards(x0, state.x, middle / sigma)
-    return state.x + (halfway - denoise(halfway, middle).x0) * ((following - sigma) / middle)
+    return state.x + (halfway - denoise(halfway, middle).x0) * ((sigma_next - sigma) / middle)
 
 
 ROWS = (

@@ -25,19 +25,19 @@ def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise
 
     Orders fall at the end of a ladder that ends at 0, and the step to 0 is Euler's.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x, x0 = state.x, denoise(state.x, sigma).x0
     outputs = latest(state, "outputs", x0, _CORRECTOR)
     left = len(plan.intervals) - state.index if plan.intervals[-1][1] == 0 else _CORRECTOR
-    if state.index > 0 and (following > 0 or evaluates_twice):
+    if state.index > 0 and (sigma_next > 0 or evaluates_twice):
         x = _adams(plan, state.index - 1, state.memory["corrected"], outputs[: min(_CORRECTOR, left)], state.index)
         x = x + state.memory["noise"]
         if evaluates_twice:
             x0 = denoise(x, sigma).x0
             outputs = torch.cat([x0[None], outputs[1:]])
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
-    up = diffused(sigma, following, _tau(plan, following, len(plan.times.sigmas) - 1) ** 2)
+    up = diffused(sigma, sigma_next, _tau(plan, sigma_next, len(plan.training_schedule.sigmas) - 1) ** 2)
     kick, draws = lifted(x0 * 0, up, plan, noise, state.draws)
     predicted = _adams(plan, state.index, x, outputs[: min(_PREDICTOR, left - 1)], state.index) + kick
     return state.after(predicted, x0, draws, outputs=outputs, corrected=x, noise=kick)
@@ -48,10 +48,10 @@ def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, newest: int) -> T
 
     Their weights are those of arXiv 2309.05019, equations 15 and 18.
     """
-    sigma, following = plan.intervals[index]
-    end, speed = -math.log(following), 1 + _tau(plan, following, len(plan.times.sigmas) - 1) ** 2
+    sigma, sigma_next = plan.intervals[index]
+    end, speed = -math.log(sigma_next), 1 + _tau(plan, sigma_next, len(plan.training_schedule.sigmas) - 1) ** 2
     nodes = [-math.log(plan.intervals[newest - back][0]) for back in range(len(outputs))]
-    shrink: float = (following / sigma) ** speed
+    shrink: float = (sigma_next / sigma) ** speed
     shares = integrals(nodes, -math.log(sigma), end, lambda place: speed * math.exp(speed * (place - end)))
     way: Tensor = sum((output * share for output, share in zip(outputs, shares, strict=True)), x * 0)
     return x * shrink + way
@@ -59,35 +59,35 @@ def _adams(plan: Plan, index: int, x: Tensor, outputs: Tensor, newest: int) -> T
 
 def simplified(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """arXiv 2309.05019 with the authors' simplified second-order terms (appendix D)."""
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     x = state.x
     if state.index > 0:
         before, _ = plan.intervals[state.index - 1]
         previous, kick = state.memory["previous"], state.memory["noise"]
         x = _step(plan, state.memory["corrected"], before, sigma, previous, (x0 - previous) / 2) + kick
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
     bend = x0 * 0
     if state.index > 0 and not plan.last(state):
-        ratio = math.log(sigma / following) / math.log(before / sigma)
+        ratio = math.log(sigma / sigma_next) / math.log(before / sigma)
         bend = (x0 - previous) * (ratio / 2)
-    up = diffused(sigma, following, _tau(plan, sigma, len(plan.times.sigmas)) ** 2)
+    up = diffused(sigma, sigma_next, _tau(plan, sigma, len(plan.training_schedule.sigmas)) ** 2)
     kick, draws = lifted(x0 * 0, up, plan, noise, state.draws)
-    predicted = _step(plan, x, sigma, following, x0, bend) + kick
+    predicted = _step(plan, x, sigma, sigma_next, x0, bend) + kick
     return state.after(predicted, x0, draws, previous=x0, corrected=x, noise=kick)
 
 
-def _step(plan: Plan, x: Tensor, sigma: float, following: float, x0: Tensor, bend: Tensor) -> Tensor:
+def _step(plan: Plan, x: Tensor, sigma: float, sigma_next: float, x0: Tensor, bend: Tensor) -> Tensor:
     """Without the noise; `bend` is half of what x0 changes by on the way."""
-    speed = 1 + _tau(plan, sigma, len(plan.times.sigmas)) ** 2
-    shrink: float = (following / sigma) ** speed
-    return x0 + (x - x0) * shrink + bend * (speed * math.log(sigma / following))
+    speed = 1 + _tau(plan, sigma, len(plan.training_schedule.sigmas)) ** 2
+    shrink: float = (sigma_next / sigma) ** speed
+    return x0 + (x - x0) * shrink + bend * (speed * math.log(sigma / sigma_next))
 
 
 def _tau(plan: Plan, sigma: float, whole: int) -> float:
     """How strong the noise is; `whole` is the time that counts as all of it."""
-    share = round(plan.times.t(sigma).item() / whole, 9)
+    share = round(plan.training_schedule.t(sigma).item() / whole, 9)
     return plan.options["tau"] if _FIRST <= share <= _LAST else 0.0
 
 

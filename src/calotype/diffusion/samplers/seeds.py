@@ -16,14 +16,14 @@ def seeds(
     The stages lie at `places`, shares of the step in log sigma. Each starts anew from x and is bent by what x0 has
     changed up to the stage before it; the noise it has gathered goes on to the next.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    if following == 0:
+    if sigma_next == 0:
         return state.after(x0, x0)
     eta, speed = plan.options["eta"], 1 + plan.options["eta"]
     x, reached, gathered, draws = state.x, sigma, x0 * 0, 0
     for before, place in pairwise((0.0, *places, 1.0)):
-        level = following if place == 1 else sigma * (following / sigma) ** place
+        level = sigma_next if place == 1 else sigma * (sigma_next / sigma) ** place
         shrink = (level / sigma) ** speed
         path = towards(x0, state.x, shrink)
         if before > 0:

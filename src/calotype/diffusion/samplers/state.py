@@ -26,7 +26,7 @@ class Denoised:
     """None without guidance; read by CFG++ samplers only."""
 
     @property
-    def without(self) -> Float[Tensor, "b *shape"]:
+    def unconditional(self) -> Float[Tensor, "b *shape"]:
         """The picture seen without the prompt; where nothing guides, the only one there is."""
         return self.x0 if self.uncond is None else self.uncond
 
@@ -73,8 +73,8 @@ class Plan:
     """Where noise levels have training times, which a few samplers reckon with."""
 
     @property
-    def times(self) -> Schedule:
-        """The schedule. ValueError where the plan was made without one."""
+    def training_schedule(self) -> Schedule:
+        """The schedule the network was trained on. ValueError where the plan was made without one."""
         if self.schedule is None:
             raise ValueError("this sampler reckons with training times: its plan needs a schedule")
         return self.schedule

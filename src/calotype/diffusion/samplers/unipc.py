@@ -18,7 +18,7 @@ def unipc(variant: str, denoise: Denoiser, plan: Plan, noise: Noise, state: Samp
 
     x is always the predicted one: the corrected one, in memory, starts the next step. Orders fall to 1 at the end.
     """
-    sigma, following = plan.interval(state)
+    sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     order = int(plan.options["order"])
     outputs = latest(state, "outputs", x0, order + 1)
@@ -29,7 +29,7 @@ def unipc(variant: str, denoise: Denoiser, plan: Plan, noise: Noise, state: Samp
         base, *earlier = known[1 : 1 + _order(plan, state.index - 1)]
         x = _update(variant, state.memory["corrected"], base, sigma, [*earlier, known[0]])
     base, *earlier = known[: _order(plan, state.index)]
-    return state.after(_update(variant, x, base, following, earlier), x0, outputs=outputs, corrected=x)
+    return state.after(_update(variant, x, base, sigma_next, earlier), x0, outputs=outputs, corrected=x)
 
 
 def _order(plan: Plan, index: int) -> int:
@@ -37,14 +37,14 @@ def _order(plan: Plan, index: int) -> int:
 
 
 def _update(
-    variant: str, x: Tensor, base: tuple[float, Tensor], following: float, others: Sequence[tuple[float, Tensor]]
+    variant: str, x: Tensor, base: tuple[float, Tensor], sigma_next: float, others: Sequence[tuple[float, Tensor]]
 ) -> Tensor:
-    """From the base's level to the following one, bent by the other predictions; in lambda = -log sigma."""
+    """From the base's level to `sigma_next`, bent by the other predictions; in lambda = -log sigma."""
     sigma, x0 = base
-    straight: Tensor = towards(x0, x, following / sigma)
+    straight: Tensor = towards(x0, x, sigma_next / sigma)
     if not others:
         return straight
-    h = math.log(sigma / following)
+    h = math.log(sigma / sigma_next)
     places = np.array([math.log(sigma / level) / h for level, _ in others])
     scale = -h if variant == "bh1" else math.expm1(-h)
     weights = _weights(places, h) / scale if len(others) > 1 else np.array([0.5])
