@@ -11,8 +11,7 @@ from PIL import Image
 
 from calotype import pipeline
 from calotype.checkpoints.hub import located
-from calotype.configs import Choices
-from calotype.configs import Parameterization as Predicted
+from calotype.configs import PredictionType, ReadOptions
 from calotype.errors import CalotypeError
 from calotype.hardware import keep_freed_memory, usable
 from calotype.imaging.inputs import Inputs
@@ -82,7 +81,7 @@ def load(
     *,
     vae: str | Path | None = None,
     ema: bool = False,
-    parameterization: Predicted | None = None,
+    parameterization: PredictionType | None = None,
     zero_terminal_snr: bool | None = None,
     download: bool = False,
 ) -> Studio:
@@ -98,7 +97,7 @@ def load(
     path = EMBEDDED if path is None else Path(path)
     place = located(path, download)
     name = "embedded" if place == EMBEDDED else path.name if place != path and place.is_dir() else None
-    studio = Studio.read(place, name, usable(device), dtype, Choices(ema, parameterization, zero_terminal_snr))
+    studio = Studio.read(place, name, usable(device), dtype, ReadOptions(ema, parameterization, zero_terminal_snr))
     return studio if vae is None else studio.with_part(Path(vae))
 
 

@@ -3,17 +3,20 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-Parameterization = Literal["epsilon", "v_prediction", "sample"]
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What is chosen where a model's files hold two, or known better than they tell it."""
+class ReadOptions:
+    """How to read a model's files where they are ambiguous.
+
+    Which of two sets of weights to take, and what the user knows about the schedule that the files do not say.
+    """
 
     ema: bool = False
     """Whether the running averages in a single file are taken."""
-    parameterization: Parameterization | None = None
+    parameterization: PredictionType | None = None
     zero_terminal_snr: bool | None = None
 
     def __str__(self) -> str:
@@ -23,8 +26,8 @@ class Choices:
         return ", ".join(f"{name} {value}" for name, value in chosen.items()) or "as the files say"
 
 
-AS_STORED = Choices()
-"""Nothing is chosen: what the files say holds."""
+AS_STORED = ReadOptions()
+"""What the files say holds."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class ScheduleConfig:
     beta_start: float = 0.00085
     beta_end: float = 0.012
     num_steps: int = 1000
-    parameterization: Parameterization = "epsilon"
+    parameterization: PredictionType = "epsilon"
     zero_terminal_snr: bool = False
     spacing: Spacing = "leading"
     steps_offset: int = 1

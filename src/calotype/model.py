@@ -15,9 +15,9 @@ from torch import Tensor
 from calotype.checkpoints.hashes import files_hash
 from calotype.checkpoints.networks import load_network, load_networks, settled
 from calotype.checkpoints.opening import open_checkpoint
-from calotype.checkpoints.single import fitted, read_part
+from calotype.checkpoints.single import fitted, read_lone
 from calotype.checkpoints.vocabulary import read_tokenizers
-from calotype.configs import AS_STORED, Choices, ModelConfig
+from calotype.configs import AS_STORED, ModelConfig, ReadOptions
 from calotype.diffusion.parameterization import PARAMETERIZATIONS, Parameterization
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
@@ -52,7 +52,7 @@ class Model:
     """The words it was trained on, in lower case; empty when they are not known."""
     refiner: "Model | None" = None
     """A model of the same latents that takes over at low noise, where a recipe asks for it."""
-    choices: Choices = AS_STORED
+    read_options: ReadOptions = AS_STORED
     """How its files were read."""
 
     @classmethod
@@ -62,14 +62,14 @@ class Model:
         name: str | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
-        choices: Choices = AS_STORED,
+        options: ReadOptions = AS_STORED,
     ) -> Self:
-        """The model in a diffusers folder, or in a single file of the original code, read with these ``choices``.
+        """The model in a diffusers folder, or in a single file of the original code, read with these ``options``.
 
         Without a ``dtype``, large models are in what the device is fast at, small ones in float32.
         Raises CalotypeError naming what is missing, damaged, or no model.
         """
-        checkpoint = open_checkpoint(path, choices)
+        checkpoint = open_checkpoint(path, options)
         tokenizers = read_tokenizers(checkpoint)
         if dtype is None:
             size = sum(stored.count for stored in checkpoint.unet.weights.values())
@@ -86,7 +86,7 @@ class Model:
             checkpoint.sampler,
             checkpoint.scheduler,
             _read_words(path / WORDS),
-            choices=choices,
+            read_options=options,
         )
 
     def with_part(self, path: Path) -> Self:
@@ -94,8 +94,8 @@ class Model:
 
         Raises CalotypeError if the file holds no such network, or one of another form than this model's.
         """
-        part = fitted(read_part(path), self.config)
-        network = load_network(part.config, part.source, self.dtype, self.device)
+        lone = fitted(read_lone(path), self.config)
+        network = load_network(lone.config, lone.source, self.dtype, self.device)
         model = replace(self, files=(*self.files, path))
         if isinstance(network, Autoencoder):
             return replace(model, vae=network, config=replace(self.config, vae=network.config))

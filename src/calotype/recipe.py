@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from calotype.configs import AS_STORED, Choices
+from calotype.configs import AS_STORED, ReadOptions
 from calotype.diffusion.names import AUTOMATIC, spelling
 from calotype.errors import CalotypeError
 
@@ -330,7 +330,7 @@ class Record(_Value):
     model: str
     model_hash: str
     """sha256 of the model's files, in hex."""
-    choices: Choices = AS_STORED
+    choices: ReadOptions = AS_STORED
     """How they were read."""
     refiner_hash: str = ""
     """That of the refiner's files, if there is one."""

@@ -18,9 +18,9 @@ from calotype.checkpoints.keys import to_theirs
 from calotype.checkpoints.networks import Networks, blank, load_network, load_networks, predicts_v, settled
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.shapes import text_config, unet_config, vae_config
-from calotype.checkpoints.single import read_part, read_single
+from calotype.checkpoints.single import read_lone, read_single
 from calotype.checkpoints.stored import Stored
-from calotype.configs import PRESETS, SD15, SD21, SDXL, Choices, UNetConfig
+from calotype.configs import PRESETS, SD15, SD21, SDXL, ReadOptions, UNetConfig
 from calotype.errors import CalotypeError
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
@@ -144,19 +144,19 @@ def test_a_file_of_7_gb_is_described_by_its_header(tmp_path: Path) -> None:
 def test_running_averages_are_a_choice(single: Any, tmp_path: Path) -> None:
     path, networks = single("sd1")
     with pytest.raises(CalotypeError, match="no running averages"):
-        open_checkpoint(path, Choices(ema=True))
+        open_checkpoint(path, ReadOptions(ema=True))
     tensors = load_file(path)
     averages = {ldm.ema_key(key): tensor + 1 for key, tensor in tensors.items() if key.startswith(UNET)}
     assert "model_ema.diffusion_modelinput_blocks00weight" in averages
     assert len(averages) == sum(key.startswith(UNET) for key in tensors)
     save_file(tensors | averages | {"model_ema.decay": torch.ones(1)}, path)
     assert equal(load_networks(open_checkpoint(path)), networks)
-    averaged = load_networks(open_checkpoint(path, Choices(ema=True)))
+    averaged = load_networks(open_checkpoint(path, ReadOptions(ema=True)))
     assert torch.equal(averaged.unet.stem.bias.half(), networks.unet.stem.bias.half() + 1)
     assert torch.equal(averaged.vae.quant_conv.bias, networks.vae.quant_conv.bias)
     save_file(tensors | dict(list(averages.items())[1:]), path)
     with pytest.raises(CalotypeError, match="no running average of"):
-        open_checkpoint(path, Choices(ema=True))
+        open_checkpoint(path, ReadOptions(ema=True))
 
 
 JUNK = (
@@ -209,7 +209,7 @@ def test_what_it_predicts_is_found_and_can_be_overridden(
     save_file(load_file(path) | {mark: torch.zeros(0) for mark in marks}, path, metadata)
     schedule = open_checkpoint(path).config.schedule
     assert (schedule.parameterization, schedule.zero_terminal_snr) == found
-    given = open_checkpoint(path, Choices(parameterization="sample", zero_terminal_snr=True)).config.schedule
+    given = open_checkpoint(path, ReadOptions(parameterization="sample", zero_terminal_snr=True)).config.schedule
     assert (given.parameterization, given.zero_terminal_snr) == ("sample", True)
 
 
@@ -242,7 +242,7 @@ def test_an_unmarked_sd2_is_asked(single: Any, families: Any, make: Any) -> None
         assert checkpoint.undecided
         decided = settled(checkpoint, load_networks(checkpoint).unet).config
         assert (decided.schedule.parameterization, decided.vae.sample_size) == (kind, size)
-        assert not open_checkpoint(path, Choices(parameterization="epsilon")).undecided
+        assert not open_checkpoint(path, ReadOptions(parameterization="epsilon")).undecided
 
 
 def test_numbers_of_every_width(single: Any) -> None:
@@ -276,14 +276,14 @@ def test_networks_alone(single: Any, families: Any, tmp_path: Path, vocabulary: 
             tmp_path / "bare",
         )
         for file in ("prefixed", "bare", f"folder/{theirs}"):
-            part = read_part(tmp_path / file)
-            assert part.kind.content == content
-            found = load_network(network.config, part.source).state_dict()
+            lone = read_lone(tmp_path / file)
+            assert lone.kind.content == content
+            found = load_network(network.config, lone.source).state_dict()
             assert all(torch.equal(found[key], tensor) for key, tensor in network.state_dict().items())
             with pytest.raises(CalotypeError, match=f"is not a whole model, but an? {content} alone"):
                 read_single(tmp_path / file)
     with pytest.raises(CalotypeError, match="but a whole model: give it as the model"):
-        read_part(path)
+        read_lone(path)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from calotype.configs import Choices
+from calotype.configs import ReadOptions
 from calotype.imaging.comparison import compare, differences
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import fingerprint
@@ -39,7 +39,7 @@ def test_a_flipped_pixel_is_told_from_another_result(whole: Record) -> None:
     [
         ({"model_hash": "f" * 64}, "another model file or --vae (6ce0161689 then, ffffffffff now)"),
         (
-            {"choices": Choices(parameterization="epsilon", zero_terminal_snr=False)},
+            {"choices": ReadOptions(parameterization="epsilon", zero_terminal_snr=False)},
             "another reading of the model's files (as the files say then, "
             "parameterization epsilon, zero_terminal_snr False now)",
         ),

@@ -9,7 +9,7 @@ from calotype.checkpoints.family import encoder_folders
 from calotype.checkpoints.keys import Names
 from calotype.checkpoints.shapes import resized
 from calotype.checkpoints.stored import Weights
-from calotype.configs import ModelConfig, Parameterization
+from calotype.configs import ModelConfig, PredictionType
 from calotype.errors import CalotypeError
 
 
@@ -47,7 +47,7 @@ class Checkpoint:
         texts = zip(encoder_folders(self.config), self.text, strict=True)
         return {**dict(texts), "vae": self.vae, "unet": self.unet}
 
-    def decided(self, parameterization: Parameterization | None, zero_terminal_snr: bool | None = None) -> Self:
+    def decided(self, parameterization: PredictionType | None, zero_terminal_snr: bool | None = None) -> Self:
         """This checkpoint with what the user knows better than the files; None leaves a fact as it is."""
         schedule = self.config.schedule
         if zero_terminal_snr is not None:

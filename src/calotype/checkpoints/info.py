@@ -9,7 +9,7 @@ from pathlib import Path
 from calotype.checkpoints.checkpoint import Checkpoint
 from calotype.checkpoints.family import family, purpose
 from calotype.checkpoints.opening import open_checkpoint
-from calotype.checkpoints.single import Part, read_part
+from calotype.checkpoints.single import LoneNetwork, read_lone
 from calotype.checkpoints.sniff import kind_of, open_file
 from calotype.checkpoints.stored import Stored
 from calotype.configs import ModelConfig
@@ -56,7 +56,7 @@ def describe(path: Path) -> Info:
     if kind.content == "model":
         return _of_model(open_checkpoint(path), _licence(file.metadata))
     if kind.content is not None:
-        return _of_part(path, read_part(path))
+        return _of_lone(path, read_lone(path))
     networks = {"tensors": _network(file.weights.values())}
     return Info(
         path, file.format, kind.other, networks=networks, metadata=file.metadata, licence=_licence(file.metadata)
@@ -81,10 +81,10 @@ def _of_model(checkpoint: Checkpoint, licence: Mapping[str, str]) -> Info:
     )
 
 
-def _of_part(path: Path, part: Part) -> Info:
-    content = str(part.kind.content)
-    about = Info(path, part.format, f"{content} alone", metadata=part.metadata, licence=_licence(part.metadata))
-    networks = {content: _network(part.source.weights.values())}
+def _of_lone(path: Path, lone: LoneNetwork) -> Info:
+    content = str(lone.kind.content)
+    about = Info(path, lone.format, f"{content} alone", metadata=lone.metadata, licence=_licence(lone.metadata))
+    networks = {content: _network(lone.source.weights.values())}
     return replace(about, networks=networks, needs=(f"a model to be put into: it is {content} alone",))
 
 

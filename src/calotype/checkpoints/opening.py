@@ -5,18 +5,18 @@ from pathlib import Path
 from calotype.checkpoints.checkpoint import Checkpoint, mixed_up
 from calotype.checkpoints.folder import read_folder
 from calotype.checkpoints.single import read_single
-from calotype.configs import AS_STORED, Choices, ModelConfig
+from calotype.configs import AS_STORED, ModelConfig, ReadOptions
 
 
-def open_checkpoint(path: Path, choices: Choices = AS_STORED) -> Checkpoint:
-    """The model at ``path``, read with these ``choices``; only headers are read.
+def open_checkpoint(path: Path, options: ReadOptions = AS_STORED) -> Checkpoint:
+    """The model at ``path``, read with these ``options``; only headers are read.
 
     Raises CalotypeError naming what is wrong.
     """
     path = Path(path)
-    checkpoint = read_folder(path) if path.is_dir() else read_single(path, choices.ema)
+    checkpoint = read_folder(path) if path.is_dir() else read_single(path, options.ema)
     _check_parts(checkpoint.path, checkpoint.config)
-    return checkpoint.decided(choices.parameterization, choices.zero_terminal_snr)
+    return checkpoint.decided(options.parameterization, options.zero_terminal_snr)
 
 
 def _check_parts(path: Path, config: ModelConfig) -> None:

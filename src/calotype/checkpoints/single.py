@@ -45,7 +45,7 @@ def read_single(path: Path, ema: bool = False) -> Checkpoint:
 
 
 @dataclass(frozen=True)
-class Part:
+class LoneNetwork:
     """One network alone in a file."""
 
     kind: Kind
@@ -55,7 +55,7 @@ class Part:
     metadata: dict[str, str]
 
 
-def read_part(path: Path) -> Part:
+def read_lone(path: Path) -> LoneNetwork:
     """The one network in the file at ``path``, in the original layout or diffusers'; only its header is read.
 
     Raises CalotypeError if the file is damaged, or holds anything else.
@@ -74,31 +74,31 @@ def read_part(path: Path) -> Part:
         config, names = _network(kind, weights, original)
     except (KeyError, IndexError) as error:
         raise CalotypeError(f"{path} is not a whole {kind.content}: it lacks {error}. Fetch it again.") from error
-    return Part(kind, file.format, config, Source(path, names, weights), dict(file.metadata))
+    return LoneNetwork(kind, file.format, config, Source(path, names, weights), dict(file.metadata))
 
 
-def fitted(part: Part, model: ModelConfig) -> Part:
-    """The part as it takes its place in a model: what shapes cannot tell is the model's own.
+def fitted(lone: LoneNetwork, model: ModelConfig) -> LoneNetwork:
+    """The network as it takes its place in a model: what shapes cannot tell is the model's own.
 
     Raises CalotypeError if it has no place there.
     """
-    new, own = part.config, model.vae
+    new, own = lone.config, model.vae
     if isinstance(new, UNetConfig):
-        return replace(part, config=model.unet)
+        return replace(lone, config=model.unet)
     if isinstance(new, VaeConfig):
         if (new.latent_channels, len(new.channels)) != (own.latent_channels, len(own.channels)):
             raise CalotypeError(
-                f"{part.source.path} is an autoencoder for another kind of model: its latents do not fit."
+                f"{lone.source.path} is an autoencoder for another kind of model: its latents do not fit."
             )
         vae = replace(
             own, channels=new.channels, layers_per_block=new.layers_per_block, mid_attention=new.mid_attention
         )
-        return replace(part, config=vae)
+        return replace(lone, config=vae)
     for text in model.text:
         if (text.hidden_size, text.activation) == (new.hidden_size, new.activation):
-            return replace(part, config=text, source=_cut(part.source, text))
+            return replace(lone, config=text, source=_cut(lone.source, text))
     raise CalotypeError(
-        f"{part.source.path} is a text encoder of another kind than this model's: it is {new.hidden_size} wide."
+        f"{lone.source.path} is a text encoder of another kind than this model's: it is {new.hidden_size} wide."
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from calotype.cli.models import torch_dtype
-from calotype.configs import Choices
+from calotype.configs import ReadOptions
 from calotype.errors import CalotypeError
 from calotype.files import is_there
 
@@ -39,6 +39,6 @@ def convert(
     from calotype.checkpoints.hub import located
     from calotype.checkpoints.opening import open_checkpoint
 
-    checkpoint = open_checkpoint(located(source), Choices(ema))
+    checkpoint = open_checkpoint(located(source), ReadOptions(ema))
     converting.convert(checkpoint, target, layout, numbers)
     typer.echo(target)

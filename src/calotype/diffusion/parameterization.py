@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from calotype.configs import Parameterization as Kind
+from calotype.configs import PredictionType
 
 Sigma = float | Float[Tensor, "*b"]
 """One noise level (a number or a scalar tensor) for all pictures of a batch, or one for each, (b,) or (b, 1, 1, 1)."""
@@ -83,7 +83,7 @@ def _sample_target(x0: Tensor, noise: Tensor, sigma: Sigma) -> Tensor:
     return x0
 
 
-PARAMETERIZATIONS: dict[Kind, Parameterization] = {
+PARAMETERIZATIONS: dict[PredictionType, Parameterization] = {
     "epsilon": Parameterization(_epsilon_to_x0, _epsilon_from_x0, _epsilon_target),  # arXiv 2006.11239, eq. 14
     "v_prediction": Parameterization(_velocity_to_x0, _velocity_from_x0, _velocity_target),  # arXiv 2202.00512, app. D
     "sample": Parameterization(_sample_to_x0, _sample_from_x0, _sample_target),

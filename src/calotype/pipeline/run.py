@@ -163,7 +163,7 @@ def record(model: Model, recipe: Recipe, state: RunState) -> Record:
         recipe=recipe,
         model=model.config.name,
         model_hash=model.hash,
-        choices=model.choices,
+        choices=model.read_options,
         refiner_hash=model.refiner.hash if model.refiner else "",
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
