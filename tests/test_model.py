@@ -87,4 +87,4 @@ def test_a_model_of_two_text_encoders_knows_its_size(tmp_path: Path, tiny_folder
     studio.unet.register_forward_pre_hook(lambda _, args: seen.append(args[3]))
     assert studio.generate("a", steps=1, width=72, height=64).size == (72, 64)
     assert seen[0].pooled.shape == (2, 24)
-    assert seen[0].sizes.tolist() == [[64, 72, 0, 0, 64, 72]] * 2
+    assert seen[0].micro_conditions.tolist() == [[64, 72, 0, 0, 64, 72]] * 2

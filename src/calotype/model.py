@@ -187,7 +187,9 @@ class Model:
         """The autoencoder as it computes: SDXL's overflows in float16."""
         return deepcopy(self.vae).float() if self.dtype == torch.float16 else self.vae
 
-    def sizes(self, original: Size, corner: Size = (0, 0), target: Size | None = None, score: float = 6.0) -> Tensor:
+    def micro_conditions(
+        self, original: Size, corner: Size = (0, 0), target: Size | None = None, score: float = 6.0
+    ) -> Float[Tensor, "1 s"]:
         """What SDXL is told beside the words (arXiv 2307.01952, 2.2): sizes and a crop's corner, height first.
 
         ``target`` is ``original`` unless it is given. The refiner is told how well-liked the picture is, from 0 to 10,
@@ -200,8 +202,9 @@ class Model:
         if self.config.unet.added_dim is None:
             return None
         height, width = (side * self.config.vae.downscale for side in x.shape[-2:])
-        sizes = [self.sizes((height, width)) if each.sizes is None else each.sizes for each in conditions]
-        return Added(torch.cat([each.pooled for each in conditions]), torch.cat(sizes))
+        given = [each.micro_conditions for each in conditions]
+        told = [self.micro_conditions((height, width)) if each is None else each for each in given]
+        return Added(torch.cat([each.pooled for each in conditions]), torch.cat(told))
 
 
 def _read_words(path: Path) -> frozenset[str]:

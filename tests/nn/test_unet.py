@@ -54,8 +54,8 @@ def test_pictures_of_a_batch_do_not_mix() -> None:
     unet, (x, t, context, added) = UNet(SMALL).double(), given(SMALL, 8, 8)
     assert added is not None
     x, context = x.double(), context.double()
-    both = unet(x, t, context, Added(added.pooled.double(), added.sizes))
-    alone = unet(x[1:], t[1:], context[1:], Added(added.pooled[1:].double(), added.sizes[1:]))
+    both = unet(x, t, context, Added(added.pooled.double(), added.micro_conditions))
+    alone = unet(x[1:], t[1:], context[1:], Added(added.pooled[1:].double(), added.micro_conditions[1:]))
     torch.testing.assert_close(both[1:], alone)
 
 

@@ -80,7 +80,7 @@ def unet_pair(config: UNetConfig) -> tuple[UNet, Callable[..., Tensor]]:
     share(ours, theirs, unet_names(config))
 
     def predict(x: Tensor, t: Tensor, context: Tensor, added: Added | None) -> Tensor:
-        conditions = None if added is None else {"text_embeds": added.pooled, "time_ids": added.sizes}
+        conditions = None if added is None else {"text_embeds": added.pooled, "time_ids": added.micro_conditions}
         return theirs(x, t, context, added_cond_kwargs=conditions).sample
 
     return ours, predict

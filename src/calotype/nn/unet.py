@@ -18,8 +18,9 @@ class Added:
     """SDXL's further conditions (arXiv 2307.01952, 2.2)."""
 
     pooled: Float[Tensor, "b p"]
-    sizes: Float[Tensor, "b 6"]
-    """Original height and width, top and left of the crop, target height and width; in pixels."""
+    micro_conditions: Float[Tensor, "b s"]
+    """Original height and width, top and left of the crop, then target height and width, in pixels; for the refiner an
+    aesthetic score (0 to 10) in place of the target."""
 
 
 class Layer(nn.Module):
@@ -74,8 +75,8 @@ class UNet(nn.Module):
         if self.added is None:
             return time
         assert added is not None and self.config.added_time_dim is not None, "this network was trained to be told sizes"
-        sizes = sinusoids(added.sizes.flatten(), self.config.added_time_dim).reshape(len(added.sizes), -1)
-        return time + self.added(torch.cat([added.pooled, sizes.to(added.pooled.dtype)], dim=-1))
+        micro = sinusoids(added.micro_conditions.flatten(), self.config.added_time_dim).reshape(len(added.pooled), -1)
+        return time + self.added(torch.cat([added.pooled, micro.to(added.pooled.dtype)], dim=-1))
 
     def encode(
         self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b t"], context: Float[Tensor, "b n e"]

@@ -116,7 +116,7 @@ class Scene:
 
     def shown(self, condition: Conditions, negative: bool = False) -> Conditions:
         """The condition of a U-Net that also sees the picture, or what the mask leaves of it, or is told sizes."""
-        return replace(condition, channels=self._channels, sizes=self._sizes(negative))
+        return replace(condition, channels=self._channels, micro_conditions=self._micro_conditions(negative))
 
     def predict(self) -> Predict[Conditions]:
         """The model's prediction, asked tile by tile where the recipe says so."""
@@ -193,7 +193,7 @@ class Scene:
         """The mask that counts: the blend's, or the one that the U-Net is shown."""
         return self.mask if self._blends else self._on_latent(self._hole, Image.Resampling.NEAREST)
 
-    def _sizes(self, negative: bool) -> Float[Tensor, "1 s"] | None:
+    def _micro_conditions(self, negative: bool) -> Float[Tensor, "1 s"] | None:
         if self.model.config.unet.added_dim is None:
             return None
         part = self.part
@@ -207,7 +207,7 @@ class Scene:
         original = told("original_height", height), told("original_width", width)
         target = told("target_height", height), told("target_width", width)
         score = part.negative_aesthetic_score if negative else part.aesthetic_score
-        return self.model.sizes(original, (part.crop_top, part.crop_left), target, score)
+        return self.model.micro_conditions(original, (part.crop_top, part.crop_left), target, score)
 
     @property
     def _blends(self) -> bool:

@@ -22,8 +22,8 @@ class Conditions:
     pooled: Float[Tensor, "1 p"]
     channels: Float[Tensor, "1 k h w"] | None = None
     """What a U-Net of more channels sees beside the noisy latent: a mask, a picture."""
-    sizes: Float[Tensor, "1 s"] | None = None
-    """What SDXL is told of the picture's size (`Model.sizes`); without it, what is usual."""
+    micro_conditions: Float[Tensor, "1 s"] | None = None
+    """What SDXL is told of the picture's size (`Model.micro_conditions`); without it, what is usual."""
 
     def silenced(self) -> "Conditions":
         """The same without a word: zeros in place of its vectors."""
