@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import latest
+from calotype.diffusion.samplers.moves import history
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -39,7 +39,7 @@ def _adams(
     """A step with polynomials in u = coordinate(sigma), where dsigma = weight(u) du."""
     sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
-    slopes = latest(state, "slopes", (state.x - x0) / sigma, int(plan.options["order"]))
+    slopes = history(state, "slopes", (state.x - x0) / sigma, int(plan.options["order"]))
     nodes = [coordinate(plan.intervals[state.index - back][0]) for back in range(len(slopes))]
     shares = integrals(nodes, coordinate(sigma), coordinate(sigma_next), weight)
     x = state.x + sum(slope * share for slope, share in zip(slopes, shares, strict=True))

@@ -6,7 +6,7 @@ Without guidance each is the sampler it is named after, save DPM++ 2S a CFG++.
 import math
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import SDE, ancestral, lifted, towards
+from calotype.diffusion.samplers.moves import SDE, add_noise, ancestral, euler_step
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -16,7 +16,7 @@ def euler_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState
     denoised = denoise(state.x, sigma)
     down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     x = denoised.x0 + (state.x - denoised.unconditional) * (down / sigma)
-    x, draws = lifted(x, up, plan, noise, state.draws)
+    x, draws = add_noise(x, up, plan, noise, state.draws)
     return state.after(x, denoised.x0, draws)
 
 
@@ -44,9 +44,9 @@ def dpmpp_2s_ancestral_cfgpp(denoise: Denoiser, plan: Plan, noise: Noise, state:
     if down == 0:
         return state.after(first.x0, first.x0)
     middle = math.sqrt(sigma * down)
-    second = denoise(towards(first.x0, state.x + (first.x0 - first.unconditional), middle / sigma), middle)
-    x = towards(second.x0, state.x + (first.x0 - second.unconditional), down / sigma)
-    x, draws = lifted(x, up, plan, noise, state.draws)
+    second = denoise(euler_step(first.x0, state.x + (first.x0 - first.unconditional), middle / sigma), middle)
+    x = euler_step(second.x0, state.x + (first.x0 - second.unconditional), down / sigma)
+    x, draws = add_noise(x, up, plan, noise, state.draws)
     return state.after(x, first.x0, draws)
 
 

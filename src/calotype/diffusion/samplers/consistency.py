@@ -3,7 +3,7 @@
 import math
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import towards
+from calotype.diffusion.samplers.moves import euler_step
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -26,7 +26,7 @@ def tcd(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sam
         time = (1 - gamma) * schedule.t(sigma_next).item()
         # A rounding error in the time must not cost a whole step.
         down = schedule.sigma(math.floor(time + 1e-6)).item()
-    x = towards(x0, state.x, down / sigma)
+    x = euler_step(x0, state.x, down / sigma)
     if down >= sigma_next:
         return state.after(x, x0)
     return state.after(x + noise.normal(state.draws) * math.sqrt(sigma_next**2 - down**2), x0, draws=1)

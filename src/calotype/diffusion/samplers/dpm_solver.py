@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import ancestral, lifted, slope_at
+from calotype.diffusion.samplers.moves import add_noise, ancestral, slope_at
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
 from calotype.errors import CalotypeError
 
@@ -23,7 +23,7 @@ def dpm_fast(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -
     first = slope_at(denoise, state.x, sigma)
     x, _ = _solve(denoise, state.x, first, sigma, down, _orders(plan.steps)[state.index])
     x0 = state.x - first * sigma
-    x, draws = lifted(x, up, plan, noise, state.draws)
+    x, draws = add_noise(x, up, plan, noise, state.draws)
     return state.after(x, x0, draws)
 
 
@@ -48,7 +48,7 @@ def dpm_adaptive(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerStat
     h *= factor
     if factor < options["accept_safety"]:
         return state.after(state.x, state.x - first * sigma, rough=accepted, controller=_saved(sigma, h, *history[1:]))
-    x, draws = lifted(x, up, plan, noise, state.draws)
+    x, draws = add_noise(x, up, plan, noise, state.draws)
     memory = {"rough": rough, "controller": _saved(sigma_next, h, *history[:2])}
     return state.after(x, state.x - first * sigma, draws, **memory)
 
@@ -103,10 +103,10 @@ def _solve(
     h = math.log(sigma / sigma_next)
     one, two = sigma * math.exp(-h / 3), sigma * math.exp(-2 * h / 3)
     second = slope_at(denoise, x + first * (one - sigma), one)
-    bend = 2 * two * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
-    third = slope_at(denoise, x + first * (two - sigma) - (second - first) * bend, two)
-    bend = 1.5 * sigma_next * (math.expm1(h) / h - 1)
-    return x + first * (sigma_next - sigma) - (third - first) * bend, second
+    weight = 2 * two * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
+    third = slope_at(denoise, x + first * (two - sigma) - (second - first) * weight, two)
+    weight = 1.5 * sigma_next * (math.expm1(h) / h - 1)
+    return x + first * (sigma_next - sigma) - (third - first) * weight, second
 
 
 def _orders(calls: int) -> list[int]:

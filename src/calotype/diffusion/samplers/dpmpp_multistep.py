@@ -4,12 +4,13 @@ In lambda = -log sigma, h is the length of a step. Steps to sigma 0, of infinite
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import SDE, bend, diffused, towards, wandered
+from calotype.diffusion.samplers.moves import SDE, add_brownian, diffused, euler_step, midpoint, phi_2
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -21,40 +22,42 @@ def dpmpp_2m(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -
     if sigma_next > 0 and "previous" in state.memory:
         ratio = _length(plan, state.index - 1) / _length(plan, state.index)
         target = x0 + (x0 - state.memory["previous"]) / (2 * ratio)
-    return state.after(towards(target, state.x, sigma_next / sigma), x0, previous=x0)
+    return state.after(euler_step(target, state.x, sigma_next / sigma), x0, previous=x0)
 
 
-def dpmpp_2m_sde(solver: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """SDE-DPM-Solver++(2M) of arXiv 2211.01095; the solver is "midpoint" or "heun"."""
+def dpmpp_2m_sde(
+    denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState, *, weight: Callable[[float], float]
+) -> SamplerState:
+    """SDE-DPM-Solver++(2M) of arXiv 2211.01095; the change of x0 has the weight `midpoint` or, as Heun's, `phi_2`."""
     sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     if sigma_next == 0:
         return state.after(x0, x0)
     shrink = (sigma_next / sigma) ** (1 + plan.options["eta"])
-    x = towards(x0, state.x, shrink)
+    x = euler_step(x0, state.x, shrink)
     if "previous" in state.memory:
         slope = (x0 - state.memory["previous"]) * (_length(plan, state.index) / _length(plan, state.index - 1))
-        x = x + slope * bend(solver, shrink)
+        x = x + slope * weight(shrink)
     return state.after(_noised(x, plan, noise, state), x0, previous=x0)
 
 
 def dpmpp_3m_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
     """The SDE of DPM-Solver++ with a parabola through three predictions, as in k-diffusion.
 
-    Its second derivative is counted half (second would be 2 * bend), which keeps the order at 2 but is what all use.
+    Its second derivative is counted half (it would be 2 * curve), which keeps the order at 2 but is what all use.
     """
     sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     if sigma_next == 0:
         return state.after(x0, x0)
     length = (1 + plan.options["eta"]) * math.log(sigma / sigma_next)
-    phi_2 = math.expm1(-length) / length + 1
-    phi_3 = phi_2 / length - 0.5
-    x = towards(x0, state.x, math.exp(-length))
+    slope_weight = math.expm1(-length) / length + 1  # h phi_2(-h), as k-diffusion writes it
+    curve_weight = slope_weight / length - 0.5  # -h phi_3(-h)
+    x = euler_step(x0, state.x, math.exp(-length))
     if "previous" not in state.memory:
         return state.after(_noised(x, plan, noise, state), x0, previous=x0)
     first, second = _differences(plan, state, x0)
-    x = x + first * phi_2 - second * phi_3
+    x = x + first * slope_weight - second * curve_weight
     return state.after(_noised(x, plan, noise, state), x0, previous=x0, before=state.memory["previous"])
 
 
@@ -66,14 +69,14 @@ def _differences(plan: Plan, state: SamplerState, x0: Tensor) -> tuple[Tensor, T
     if "before" not in state.memory:
         return slope, 0.0
     r1 = _length(plan, state.index - 2) / h
-    bend = (slope - (state.memory["previous"] - state.memory["before"]) / r1) / (r0 + r1)
-    return slope + bend * r0, bend
+    curve = (slope - (state.memory["previous"] - state.memory["before"]) / r1) / (r0 + r1)
+    return slope + curve * r0, curve
 
 
 def _noised(x: Tensor, plan: Plan, noise: Noise, state: SamplerState) -> Tensor:
     """With what the SDE adds on the way, times the option s_noise."""
     sigma, sigma_next = plan.interval(state)
-    return wandered(x, diffused(sigma, sigma_next, plan.options["eta"]), plan, noise, sigma, sigma_next)
+    return add_brownian(x, diffused(sigma, sigma_next, plan.options["eta"]), plan, noise, sigma, sigma_next)
 
 
 def _length(plan: Plan, index: int) -> float:
@@ -90,14 +93,14 @@ ROWS = (
         equals="k-diffusion sample_dpmpp_2m, diffusers DPMSolverMultistepScheduler",
     ),
     Sampler(
-        "DPM++ 2M SDE", partial(dpmpp_2m_sde, "midpoint"), "arXiv 2211.01095", order=2,
+        "DPM++ 2M SDE", partial(dpmpp_2m_sde, weight=midpoint), "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu"),
         noise="brownian", options=SDE, scheduler="exponential",
         use="as DPM++ 2M with noise that mends errors: detail from 20 steps on",
         equals="k-diffusion sample_dpmpp_2m_sde, diffusers DPMSolverMultistepScheduler (sde-dpmsolver++, midpoint)",
     ),
     Sampler(
-        "DPM++ 2M SDE Heun", partial(dpmpp_2m_sde, "heun"), "arXiv 2211.01095", order=2,
+        "DPM++ 2M SDE Heun", partial(dpmpp_2m_sde, weight=phi_2), "arXiv 2211.01095", order=2,
         aliases=("k_dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"),
         noise="brownian", options=SDE, scheduler="exponential",
         use="as DPM++ 2M SDE, a little stronger in its correction",

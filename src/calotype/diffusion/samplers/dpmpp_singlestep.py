@@ -3,7 +3,7 @@
 import math
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import SDE, ancestral, lifted, towards, wandered
+from calotype.diffusion.samplers.moves import SDE, add_brownian, add_noise, ancestral, euler_step
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -14,11 +14,11 @@ def dpmpp_2s(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -
     if sigma_next == 0:
         return state.after(x0, x0)
     if "start" not in state.memory:
-        return state.after(towards(x0, state.x, sigma_next / sigma), x0, start=state.x, previous=x0)
+        return state.after(euler_step(x0, state.x, sigma_next / sigma), x0, start=state.x, previous=x0)
     before, _ = plan.intervals[state.index - 1]
     ratio = math.log(before / sigma) / math.log(before / sigma_next)
     target = state.memory["previous"] + (x0 - state.memory["previous"]) / (2 * ratio)
-    return state.after(towards(target, state.memory["start"], sigma_next / before), x0)
+    return state.after(euler_step(target, state.memory["start"], sigma_next / before), x0)
 
 
 def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -29,8 +29,8 @@ def dpmpp_2s_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: Sampl
     if down == 0:
         return state.after(x0, x0)
     middle = math.sqrt(sigma * down)
-    target = denoise(towards(x0, state.x, middle / sigma), middle).x0
-    x, draws = lifted(towards(target, state.x, down / sigma), up, plan, noise, state.draws)
+    target = denoise(euler_step(x0, state.x, middle / sigma), middle).x0
+    x, draws = add_noise(euler_step(target, state.x, down / sigma), up, plan, noise, state.draws)
     return state.after(x, x0, draws)
 
 
@@ -43,10 +43,10 @@ def dpmpp_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) 
         return state.after(x0, x0)
     middle = math.sqrt(sigma * sigma_next)
     down, up = ancestral(sigma, middle, eta)
-    halfway = wandered(towards(x0, state.x, down / sigma), up, plan, noise, sigma, middle)
+    halfway = add_brownian(euler_step(x0, state.x, down / sigma), up, plan, noise, sigma, middle)
     down, up = ancestral(sigma, sigma_next, eta)
-    x = towards(denoise(halfway, middle).x0, state.x, down / sigma)
-    return state.after(wandered(x, up, plan, noise, sigma, sigma_next), x0)
+    x = euler_step(denoise(halfway, middle).x0, state.x, down / sigma)
+    return state.after(add_brownian(x, up, plan, noise, sigma, sigma_next), x0)
 
 
 ROWS = (

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import lifted, towards
+from calotype.diffusion.samplers.moves import add_noise, euler_step
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _POINTS = 200
@@ -23,7 +23,7 @@ def er_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> 
         return state.after(x0, x0)
     step, memory = sigma_next - sigma, {"previous": x0}
     shrink = (_scale(sigma_next) / _scale(sigma)).item()
-    x = towards(x0, state.x, shrink)
+    x = euler_step(x0, state.x, shrink)
     if state.index > 0:
         first, second = _sums(sigma, sigma_next)
         slope = (x0 - state.memory["previous"]) / (sigma - plan.intervals[state.index - 1][0])
@@ -32,7 +32,7 @@ def er_sde(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> 
         curve = (slope - state.memory["slope"]) / ((sigma - plan.intervals[state.index - 2][0]) / 2)
         x = x + curve * (step**2 / 2 + second)
     up = math.sqrt(max(0.0, sigma_next**2 - (sigma * shrink) ** 2))
-    x, draws = lifted(x, up, plan, noise, state.draws)
+    x, draws = add_noise(x, up, plan, noise, state.draws)
     return state.after(x, x0, draws, **memory)
 
 

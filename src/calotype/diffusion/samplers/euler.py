@@ -1,7 +1,7 @@
 """Euler's method, Euler ancestral, and DDIM and DDPM, which are Euler ancestral seen from sigma coordinates."""
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import CHURN, SDE, ancestral, churned, lifted, towards
+from calotype.diffusion.samplers.moves import CHURN, SDE, add_noise, ancestral, churned, euler_step
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -10,7 +10,7 @@ def euler(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> S
     _, sigma_next = plan.interval(state)
     state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
-    return state.after(towards(x0, state.x, sigma_next / sigma), x0)
+    return state.after(euler_step(x0, state.x, sigma_next / sigma), x0)
 
 
 def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -18,7 +18,7 @@ def euler_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerS
     sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     down, up = ancestral(sigma, sigma_next, plan.options["eta"])
-    x, draws = lifted(towards(x0, state.x, down / sigma), up, plan, noise, state.draws)
+    x, draws = add_noise(euler_step(x0, state.x, down / sigma), up, plan, noise, state.draws)
     return state.after(x, x0, draws)
 
 

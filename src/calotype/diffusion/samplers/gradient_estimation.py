@@ -6,7 +6,9 @@ from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
-def gradient_estimation(cfgpp: bool, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+def gradient_estimation(
+    denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState, *, cfgpp: bool = False
+) -> SamplerState:
     """Algorithm 2 of arXiv 2306.04848; gamma 1 is Euler, 1.5 of equal steps Adams-Bashforth of second order.
 
     With `cfgpp` the slope is that of the unconditional prediction (arXiv 2406.08070). A step to 0 is Euler's.
@@ -22,14 +24,15 @@ def gradient_estimation(cfgpp: bool, denoise: Denoiser, plan: Plan, noise: Noise
 
 ROWS = (
     Sampler(
-        "Gradient estimation", partial(gradient_estimation, False), "arXiv 2306.04848", order=1,
+        "Gradient estimation", gradient_estimation, "arXiv 2306.04848", order=1,
         aliases=("gradient_estimation", "euler_ge"),
         options={"gamma": 2.0}, scheduler="normal",
         use="Euler's cost, nearer to the exact solution: 10 to 30 steps",
         equals="ComfyUI sample_gradient_estimation",
     ),
     Sampler(
-        "Gradient estimation CFG++", partial(gradient_estimation, True), "arXiv 2306.04848 and 2406.08070", order=1,
+        "Gradient estimation CFG++", partial(gradient_estimation, cfgpp=True), "arXiv 2306.04848 and 2406.08070",
+        order=1,
         aliases=("gradient_estimation_cfg_pp",),
         options={"gamma": 2.0}, scheduler="normal", reads_uncond=True,
         use="gradient estimation at a CFG++ scale: 0.5 to 2",

@@ -16,8 +16,8 @@ SDE = {"eta": 1.0, "s_noise": 1.0}
 """Options of samplers that add fresh noise: how much of what was lost comes back, and its size."""
 
 
-def towards(x0: Tensor, x: Tensor, ratio: float) -> Tensor:
-    """What is left of the way from x0 to x when the noise level shrinks to `ratio` of itself; x0 itself at 0."""
+def euler_step(x0: Tensor, x: Tensor, ratio: float) -> Tensor:
+    """Along the straight line from x to x0 while the noise level shrinks to `ratio` of itself; x0 itself at 0."""
     return x0 + (x - x0) * ratio
 
 
@@ -26,7 +26,7 @@ def slope_at(denoise: Denoiser, x: Tensor, sigma: float) -> Tensor:
     return (x - denoise(x, sigma).x0) / sigma
 
 
-def latest(state: SamplerState, name: str, value: Tensor, count: int) -> Float[Tensor, "k *shape"]:
+def history(state: SamplerState, name: str, value: Tensor, count: int) -> Float[Tensor, "k *shape"]:
     """`value` and those before it that `state` remembers as `name`, the newest first: `count` at most."""
     return torch.cat([value[None], state.memory.get(name, value[None][:0])])[:count]
 
@@ -42,7 +42,7 @@ def diffused(sigma: float, sigma_next: float, eta: float) -> float:
     return sigma_next * math.sqrt(1 - (sigma_next / sigma) ** (2 * eta))
 
 
-def lifted(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[Tensor, int]:
+def add_noise(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[Tensor, int]:
     """x with fresh noise of size `up`, times the option s_noise, and the draws used: none where nothing is added."""
     size = up * plan.options.get("s_noise", 1.0)
     if size == 0:
@@ -50,19 +50,24 @@ def lifted(x: Tensor, up: float, plan: Plan, noise: Noise, draw: int) -> tuple[T
     return x + noise.normal(draw) * size, 1
 
 
-def wandered(x: Tensor, up: float, plan: Plan, noise: Noise, sigma: float, sigma_next: float) -> Tensor:
+def add_brownian(x: Tensor, up: float, plan: Plan, noise: Noise, sigma: float, sigma_next: float) -> Tensor:
     """x with the noise of the path between two levels, of size `up` times the option s_noise."""
     size = up * plan.options["s_noise"]
     return x + noise.brownian(sigma, sigma_next) * size if size > 0 else x
 
 
-def bend(solver: str, shrink: float) -> float:
-    """How much of a step's change of x0 is felt in x, the noise shrinking to `shrink` of itself on the way.
+def phi_2(shrink: float) -> float:
+    """How much of what x0 changes by on a step is felt in x, its noise shrinking to `shrink` = exp(-h) of itself.
 
-    "heun" is exact for a change that is even over log sigma (phi_2 of exponential integrators), "midpoint" takes it
-    for half done from the beginning.
+    Exact for a change that is even over log sigma: h phi_2(-h) of exponential integrators (Hochbruck and Ostermann,
+    Acta Numerica 2010, section 2).
     """
-    return (1 - shrink) / 2 if solver == "midpoint" else 1 + (1 - shrink) / math.log(shrink)
+    return 1 + (1 - shrink) / math.log(shrink)
+
+
+def midpoint(shrink: float) -> float:
+    """As `phi_2`, for a change that is half done from the beginning."""
+    return (1 - shrink) / 2
 
 
 def churned(plan: Plan, noise: Noise, state: SamplerState) -> tuple[SamplerState, float]:
@@ -72,5 +77,5 @@ def churned(plan: Plan, noise: Noise, state: SamplerState) -> tuple[SamplerState
     if share == 0 or not plan.options["s_tmin"] <= sigma <= plan.options["s_tmax"]:
         return state, sigma
     higher = sigma * (1 + share)
-    x, draws = lifted(state.x, math.sqrt(higher**2 - sigma**2), plan, noise, state.draws)
+    x, draws = add_noise(state.x, math.sqrt(higher**2 - sigma**2), plan, noise, state.draws)
     return replace(state, x=x, draws=state.draws + draws), higher

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import latest, slope_at, towards
+from calotype.diffusion.samplers.moves import euler_step, history, slope_at
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _ADAMS = (
@@ -39,7 +39,7 @@ def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     slopes = _remembered(state, x0, sigma)
     slope = _extrapolated(slopes)
     if state.index == 0 and sigma_next > 0:
-        x = towards(x0, state.x, sigma_next / sigma)
+        x = euler_step(x0, state.x, sigma_next / sigma)
         slope = (slope + slope_at(denoise, x, sigma_next)) / 2
     return state.after(state.x + slope * (sigma_next - sigma), x0, slopes=slopes)
 
@@ -91,7 +91,7 @@ def _with_differences(slopes: Tensor, h: float, h1: float = 1.0, h2: float = 1.0
 
 def _remembered(state: SamplerState, x0: Tensor, sigma: float) -> Tensor:
     """The latest four slopes, the present one first."""
-    return latest(state, "slopes", (state.x - x0) / sigma, 4)
+    return history(state, "slopes", (state.x - x0) / sigma, 4)
 
 
 def _extrapolated(slopes: Tensor) -> Tensor:

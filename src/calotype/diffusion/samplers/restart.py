@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import CHURN, lifted
+from calotype.diffusion.samplers.moves import CHURN, add_noise
 from calotype.diffusion.samplers.runge_kutta import heun
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
 
@@ -20,7 +20,7 @@ def restart(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) ->
     if state.index > 0:
         reached, sigma = plan.intervals[state.index - 1][1], plan.interval(state)[0]
         if reached < sigma:
-            x, draws = lifted(state.x, math.sqrt(sigma**2 - reached**2), plan, noise, state.draws)
+            x, draws = add_noise(state.x, math.sqrt(sigma**2 - reached**2), plan, noise, state.draws)
             state = replace(state, x=x, draws=state.draws + draws)
     return heun(denoise, plan, noise, state)
 

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import CHURN, SDE, ancestral, churned, lifted, slope_at, towards
+from calotype.diffusion.samplers.moves import CHURN, SDE, add_noise, ancestral, churned, euler_step, slope_at
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
@@ -14,7 +14,7 @@ def heun(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     _, sigma_next = plan.interval(state)
     state, sigma = churned(plan, noise, state)
     x0 = denoise(state.x, sigma).x0
-    x = towards(x0, state.x, sigma_next / sigma)
+    x = euler_step(x0, state.x, sigma_next / sigma)
     if sigma_next > 0:
         slope = (state.x - x0) / sigma
         slope_there = slope_at(denoise, x, sigma_next)
@@ -55,7 +55,7 @@ def dpm2_ancestral(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerSt
     x0 = denoise(state.x, sigma).x0
     down, up = ancestral(sigma, sigma_next, plan.options["eta"])
     x = _by_midpoint(denoise, state, x0, sigma, down)
-    x, draws = lifted(x, up, plan, noise, state.draws)
+    x, draws = add_noise(x, up, plan, noise, state.draws)
     return state.after(x, x0, draws)
 
 
@@ -63,7 +63,7 @@ def _by_midpoint(denoise: Denoiser, state: SamplerState, x0: Tensor, sigma: floa
     if sigma_next == 0:
         return x0
     middle = math.sqrt(sigma * sigma_next)
-    halfway = towards(x0, state.x, middle / sigma)
+    halfway = euler_step(x0, state.x, middle / sigma)
     return state.x + (halfway - denoise(halfway, middle).x0) * ((sigma_next - sigma) / middle)
 
 

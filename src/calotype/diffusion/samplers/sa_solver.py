@@ -11,7 +11,7 @@ from torch import Tensor
 
 from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.adams import integrals
-from calotype.diffusion.samplers.moves import diffused, latest, lifted
+from calotype.diffusion.samplers.moves import add_noise, diffused, history
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 _FIRST, _LAST = 0.2, 0.8
@@ -20,14 +20,16 @@ _PREDICTOR, _CORRECTOR = 3, 4
 """How many predictions each goes through, as in ComfyUI."""
 
 
-def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+def sa_solver(
+    denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState, *, evaluates_twice: bool = False
+) -> SamplerState:
     """Algorithm 1 of arXiv 2309.05019; one that `evaluates_twice` (PECE) asks again at the corrected x.
 
     Orders fall at the end of a ladder that ends at 0, and the step to 0 is Euler's.
     """
     sigma, sigma_next = plan.interval(state)
     x, x0 = state.x, denoise(state.x, sigma).x0
-    outputs = latest(state, "outputs", x0, _CORRECTOR)
+    outputs = history(state, "outputs", x0, _CORRECTOR)
     left = len(plan.intervals) - state.index if plan.intervals[-1][1] == 0 else _CORRECTOR
     if state.index > 0 and (sigma_next > 0 or evaluates_twice):
         x = _adams(plan, state.index - 1, state.memory["corrected"], outputs[: min(_CORRECTOR, left)], state.index)
@@ -38,7 +40,7 @@ def sa_solver(evaluates_twice: bool, denoise: Denoiser, plan: Plan, noise: Noise
     if sigma_next == 0:
         return state.after(x0, x0)
     up = diffused(sigma, sigma_next, _tau(plan, sigma_next, len(plan.training_schedule.sigmas) - 1) ** 2)
-    kick, draws = lifted(x0 * 0, up, plan, noise, state.draws)
+    kick, draws = add_noise(x0 * 0, up, plan, noise, state.draws)
     predicted = _adams(plan, state.index, x, outputs[: min(_PREDICTOR, left - 1)], state.index) + kick
     return state.after(predicted, x0, draws, outputs=outputs, corrected=x, noise=kick)
 
@@ -68,21 +70,21 @@ def simplified(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState)
         x = _step(plan, state.memory["corrected"], before, sigma, previous, (x0 - previous) / 2) + kick
     if sigma_next == 0:
         return state.after(x0, x0)
-    bend = x0 * 0
+    half_change = x0 * 0
     if state.index > 0 and not plan.last(state):
         ratio = math.log(sigma / sigma_next) / math.log(before / sigma)
-        bend = (x0 - previous) * (ratio / 2)
+        half_change = (x0 - previous) * (ratio / 2)
     up = diffused(sigma, sigma_next, _tau(plan, sigma, len(plan.training_schedule.sigmas)) ** 2)
-    kick, draws = lifted(x0 * 0, up, plan, noise, state.draws)
-    predicted = _step(plan, x, sigma, sigma_next, x0, bend) + kick
+    kick, draws = add_noise(x0 * 0, up, plan, noise, state.draws)
+    predicted = _step(plan, x, sigma, sigma_next, x0, half_change) + kick
     return state.after(predicted, x0, draws, previous=x0, corrected=x, noise=kick)
 
 
-def _step(plan: Plan, x: Tensor, sigma: float, sigma_next: float, x0: Tensor, bend: Tensor) -> Tensor:
-    """Without the noise; `bend` is half of what x0 changes by on the way."""
+def _step(plan: Plan, x: Tensor, sigma: float, sigma_next: float, x0: Tensor, half_change: Tensor) -> Tensor:
+    """Without the noise; `half_change` is half of what x0 changes by on the way."""
     speed = 1 + _tau(plan, sigma, len(plan.training_schedule.sigmas)) ** 2
     shrink: float = (sigma_next / sigma) ** speed
-    return x0 + (x - x0) * shrink + bend * (speed * math.log(sigma / sigma_next))
+    return x0 + (x - x0) * shrink + half_change * (speed * math.log(sigma / sigma_next))
 
 
 def _tau(plan: Plan, sigma: float, whole: int) -> float:
@@ -93,14 +95,15 @@ def _tau(plan: Plan, sigma: float, whole: int) -> float:
 
 ROWS = (
     Sampler(
-        "SA-Solver", partial(sa_solver, False), "arXiv 2309.05019", order=4,
+        "SA-Solver", sa_solver, "arXiv 2309.05019", order=4,
         noise="normal", options={"tau": 1.0, "s_noise": 1.0}, scheduler="karras",
         aliases=("sa_solver",),
         use="stochastic with strong accuracy: 15 steps or more",
         equals="ComfyUI sample_sa_solver",
     ),
     Sampler(
-        "SA-Solver PECE", partial(sa_solver, True), "arXiv 2309.05019", order=4, calls=lambda steps: 2 * steps - 1,
+        "SA-Solver PECE", partial(sa_solver, evaluates_twice=True), "arXiv 2309.05019", order=4,
+        calls=lambda steps: 2 * steps - 1,
         noise="normal", options={"tau": 1.0, "s_noise": 1.0}, scheduler="karras",
         aliases=("sa_solver_pece",),
         use="SA-Solver at twice the cost, steadier with few steps",

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calotype.diffusion.noise import Noise
-from calotype.diffusion.samplers.moves import latest, towards
+from calotype.diffusion.samplers.moves import euler_step, history
 from calotype.diffusion.samplers.state import Denoiser, Plan, Sampler, SamplerState
 
 
-def unipc(variant: str, denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
+def unipc(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState, *, variant: str) -> SamplerState:
     """UniPC-p of arXiv 2302.04867 with data prediction and B(h) as "bh1" (h) or "bh2" (exp h - 1).
 
     x is always the predicted one: the corrected one, in memory, starts the next step. Orders fall to 1 at the end.
@@ -21,7 +21,7 @@ def unipc(variant: str, denoise: Denoiser, plan: Plan, noise: Noise, state: Samp
     sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     order = int(plan.options["order"])
-    outputs = latest(state, "outputs", x0, order + 1)
+    outputs = history(state, "outputs", x0, order + 1)
     levels = [plan.intervals[state.index - back][0] for back in range(len(outputs))]
     known = list(zip(levels, outputs, strict=True))
     x = state.x
@@ -39,19 +39,19 @@ def _order(plan: Plan, index: int) -> int:
 def _update(
     variant: str, x: Tensor, base: tuple[float, Tensor], sigma_next: float, others: Sequence[tuple[float, Tensor]]
 ) -> Tensor:
-    """From the base's level to `sigma_next`, bent by the other predictions; in lambda = -log sigma."""
+    """From the base's level to `sigma_next`, corrected by the other predictions; in lambda = -log sigma."""
     sigma, x0 = base
-    straight: Tensor = towards(x0, x, sigma_next / sigma)
+    straight: Tensor = euler_step(x0, x, sigma_next / sigma)
     if not others:
         return straight
     h = math.log(sigma / sigma_next)
     places = np.array([math.log(sigma / level) / h for level, _ in others])
     scale = -h if variant == "bh1" else math.expm1(-h)
     weights = _weights(places, h) / scale if len(others) > 1 else np.array([0.5])
-    bend: Tensor | float = sum(
+    correction: Tensor | float = sum(
         (output - x0) * share for (_, output), share in zip(others, (weights / places).tolist(), strict=True)
     )
-    return straight - scale * bend
+    return straight - scale * correction
 
 
 def _weights(places: NDArray[np.float64], h: float) -> NDArray[np.float64]:
@@ -65,7 +65,8 @@ def _weights(places: NDArray[np.float64], h: float) -> NDArray[np.float64]:
 
 ROWS = tuple(
     Sampler(
-        name, partial(unipc, variant), "arXiv 2302.04867", order=4, options={"order": 3}, variance_preserving=True,
+        name, partial(unipc, variant=variant), "arXiv 2302.04867", order=4, options={"order": 3},
+        variance_preserving=True,
         aliases=aliases,
         use=use,
         equals=f"diffusers UniPCMultistepScheduler (solver_order 3, {variant})",
