@@ -21,7 +21,7 @@ from calotype.hardware import half_precision
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.training.loop import adamw
-from calotype.training.run import OptimizerSettings
+from calotype.training.run_file import OptimizerSettings
 
 Step = Callable[[], Tensor]
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -6,7 +6,7 @@ import pytest
 from calotype.data.captions import caption
 from calotype.data.held_out import HELD_OUT_SYNONYMS, is_held_out
 from calotype.data.scenes import World
-from calotype.training.run import read
+from calotype.training.run_file import read
 from data.words import by_word, nearest
 
 HALF = 50_000

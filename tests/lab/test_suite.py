@@ -16,10 +16,10 @@ from calotype.lab.suite import Plan
 from calotype.lab.towers import CLIP_RUN, towers
 from calotype.lab.variety import true_variants
 from calotype.recipe import Recipe
-from calotype.training import state
+from calotype.training import product
+from calotype.training.checkpoint import weights_hash
 from calotype.training.clip import Contrastive
-from calotype.training.run import read
-from calotype.training.state import weights_hash
+from calotype.training.run_file import read, run_dir
 
 RUNS = Path(__file__).parents[2] / "runs" / "embedded"
 
@@ -46,7 +46,7 @@ def shipped(tmp_path, monkeypatch):
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
     trained = Contrastive(EMBEDDED.text[0], ImageConfig())
-    state.save_product(CLIP_RUN, trained)
+    product.save(CLIP_RUN, trained)
     rounded = deepcopy(trained.text).half().float()
     return SimpleNamespace(config=EMBEDDED, text_encoders=(rounded,))
 
@@ -55,7 +55,7 @@ def test_the_towers_are_the_models_text_encoder_and_the_image_tower_of_its_run(s
     found = towers(shipped)
     assert weights_hash(found.text) == weights_hash(shipped.text_encoders[0])
     trained = Contrastive(EMBEDDED.text[0], ImageConfig())
-    state.load_product(CLIP_RUN, trained)
+    product.load(CLIP_RUN, trained)
     assert weights_hash(found.image, found.projection) == weights_hash(trained.image, trained.projection)
 
 
@@ -63,9 +63,9 @@ def test_the_towers_are_the_models_text_encoder_and_the_image_tower_of_its_run(s
 def test_the_image_tower_of_another_text_encoder_is_refused(shipped, tiny_folder, instead):
     model = api.load(tiny_folder) if instead == "another model" else shipped
     if instead == "another training":
-        state.save_product(CLIP_RUN, Contrastive(EMBEDDED.text[0], ImageConfig()))
+        product.save(CLIP_RUN, Contrastive(EMBEDDED.text[0], ImageConfig()))
     if instead == "no training":
-        (state.folder(CLIP_RUN) / "weights.safetensors").unlink()
+        (run_dir(CLIP_RUN) / "weights.safetensors").unlink()
     with pytest.raises(CalotypeError, match="no image tower that learned beside this model's text encoder"):
         towers(model)
 

@@ -8,7 +8,7 @@ import torch
 from calotype import configs
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.training import vae
-from calotype.training.run import Phase, Run
+from calotype.training.run_file import Phase, Run
 
 TINY = ModelConfig(
     "tiny",

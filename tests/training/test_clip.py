@@ -8,7 +8,7 @@ from calotype.data.sprites import drawn_bank
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import clip, tokenizer
 from calotype.training.clip import NEGATIVES, ClipTask
-from calotype.training.run import Phase
+from calotype.training.run_file import Phase
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from calotype.checkpoints.networks import Networks
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.model import WORDS, Model
 from calotype.text.words import words
-from calotype.training import export, scenes, state, tokenizer
-from calotype.training.run import Run
+from calotype.training import export, product, scenes, tokenizer
+from calotype.training.run_file import Run
 
 
 def test_the_vocabulary_is_the_bases(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_the_folder_is_sampled_and_spoken_to_as_its_base(
     base, folder = Model.read(tiny_folder), tmp_path / "trained"
     networks, files = Networks(base.text_encoders, base.vae, base.unet), export.vocabulary(make_run(), base)
     write_folder(tmp_path / "wordless", base.config, networks, files, sampler="DDIM")
-    state.save_product("u", base.unet)
+    product.save("u", base.unet)
 
     def exported(base: Path) -> Model:
         export.export(make_run(task="export", base=str(base), earlier={"unet": "u"}, folder=folder))

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from calotype.errors import CalotypeError
-from calotype.training import runs, scenes, state
+from calotype.training import log, scenes, trainer
 from calotype.training.loop import Metrics
-from calotype.training.run import Cadence, Run
+from calotype.training.run_file import Cadence, Run, run_dir
 from calotype.training.vae import VaeTask
 
 
@@ -17,9 +17,9 @@ def test_a_gradient_that_is_not_finite_ends_the_run_and_leaves_its_checkpoint(
 ) -> None:
     run = make_run(cadence=Cadence(checkpoint_seconds=1e-9))
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
-    steps, loss = runs.follow(task, run), task.loss
+    steps, loss = trainer.follow(task, run), task.loss
     next(steps)
-    path = state.folder(run.name) / "state.safetensors"
+    path = run_dir(run.name) / "state.safetensors"
     kept = path.read_bytes()
     monkeypatch.setattr(task, "loss", lambda batch, rng: (loss(batch, rng)[0] * torch.nan, {}))
     with pytest.raises(CalotypeError, match="the gradient of step 2 is not finite: lower the learning rate"):
@@ -29,6 +29,6 @@ def test_a_gradient_that_is_not_finite_ends_the_run_and_leaves_its_checkpoint(
 
 
 def test_a_log_that_cannot_be_written_is_a_mistake_of_one_line() -> None:
-    (state.folder("full") / "log.jsonl").mkdir()
+    (run_dir("full") / "log.jsonl").mkdir()
     with pytest.raises(CalotypeError, match=r"cannot write .*log\.jsonl: .*Make room"):
-        state.log("full", Metrics(1, 1, 1, 0.0, 0.0, 0.0, {}))
+        log.append("full", Metrics(1, 1, 1, 0.0, 0.0, 0.0, {}))

@@ -16,9 +16,9 @@ from safetensors import safe_open
 
 from calotype.data.sprites import drawn_bank
 from calotype.text.tokenizer import Tokenizer
-from calotype.training import clip, runs, tokenizer
+from calotype.training import clip, tokenizer, trainer
 from calotype.training.clip import ClipTask
-from calotype.training.run import Phase, Run, read
+from calotype.training.run_file import Phase, Run, read
 
 RUNS = Path(__file__).parents[2] / "runs" / "embedded"
 TRAIN = """
@@ -67,8 +67,8 @@ def test_a_killed_process_is_taken_up(tmp_path: Path, cache: Path) -> None:
     assert process.wait() == -signal.SIGKILL
     with safe_open(checkpoint, framework="pt") as kept:
         step = int(kept.metadata()["step"])
-    list(runs.start(file("killed", step + 2)))
-    list(runs.start(file("whole", step + 2)))
+    list(trainer.start(file("killed", step + 2)))
+    list(trainer.start(file("whole", step + 2)))
     assert step > 0 and len(losses("whole")) == step + 2
     assert losses("killed") == losses("whole")
 
@@ -82,7 +82,7 @@ def test_the_text_encoder_s_run_is_taken_up(make_run: Callable[..., Run], monkey
         run = make_run(name=name, task="clip", phases=phases)
         torch.manual_seed(seed)  # the first weights: what is restored must replace them
         task = ClipTask(run.config.text[0], words, drawn_bank(), torch.device("cpu"))
-        following = runs.follow(task, run)
+        following = trainer.follow(task, run)
         found = list(islice(following, number))
         following.close()  # type: ignore[attr-defined]
         return found

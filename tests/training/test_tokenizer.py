@@ -12,7 +12,7 @@ from calotype.data.sprites import drawn_bank
 from calotype.errors import CalotypeError
 from calotype.text.tokenizer import END, START, Tokenizer
 from calotype.training import tokenizer
-from calotype.training.run import Run
+from calotype.training.run_file import Run
 
 ALPHABET = ByteLevel.alphabet()
 

@@ -29,9 +29,10 @@ from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.text.tokenizer import Tokenizer
-from calotype.training import export, latents, runs, scenes, state, tokenizer, unet
+from calotype.training import export, latents, product, scenes, tokenizer, trainer, unet
+from calotype.training.checkpoint import RunCheckpoint
 from calotype.training.clip import Contrastive
-from calotype.training.run import Phase, Run
+from calotype.training.run_file import Phase, Run, run_dir
 from calotype.training.unet import UNetTask
 
 needs_compiler = pytest.mark.skipif(
@@ -241,8 +242,8 @@ def test_the_chain_from_run_files_to_pictures(
     monkeypatch.setattr(tokenizer, "_SCENES", 300)
     config = PRESETS["tiny"]
     torch.manual_seed(1)
-    state.save_product("v", Autoencoder(config.vae))
-    state.save_product("c", Contrastive(config.text[0], ImageConfig()))
+    product.save("v", Autoencoder(config.vae))
+    product.save("c", Contrastive(config.text[0], ImageConfig()))
     earlier = '[earlier]\ntokenizer = "w"\nclip = "c"\nvae = "v"\n'
     head = 'preset = "tiny"\nstyle = "drawn"\n'
     phase = "[[phases]]\nsize = 64\nbatch = 2\nsteps = 2\nlr = [1e-3, 1e-3]\nscenes = 4\n"
@@ -256,17 +257,17 @@ def test_the_chain_from_run_files_to_pictures(
         (tmp_path / f"{name}.toml").write_text(text)
     monkeypatch.setattr(unet, "EVALUATED", 2)
     monkeypatch.setattr(unet, "SHOWN", 1)
-    assert list(runs.start(tmp_path / "w.toml")) == []
+    assert list(trainer.start(tmp_path / "w.toml")) == []
     with pytest.raises(CalotypeError, match="the device 'gpu' cannot be used here"):
-        next(runs.start(tmp_path / "u.toml", device="gpu"))
-    assert [metrics.step for metrics in runs.start(tmp_path / "u.toml", device="cpu")] == [1, 2]
-    assert list(runs.start(tmp_path / "e.toml")) == []
-    state.save_product("v", Autoencoder(config.vae))
+        next(trainer.start(tmp_path / "u.toml", device="gpu"))
+    assert [metrics.step for metrics in trainer.start(tmp_path / "u.toml", device="cpu")] == [1, 2]
+    assert list(trainer.start(tmp_path / "e.toml")) == []
+    product.save("v", Autoencoder(config.vae))
     with pytest.raises(CalotypeError, match="trained on another vae than 'v' holds now"):
-        next(runs.start(tmp_path / "u.toml", device="cpu"))
+        next(trainer.start(tmp_path / "u.toml", device="cpu"))
     model = calotype.load(tmp_path / "model")
     trained = UNet(config.unet)
-    state.load_product("u", trained)
+    product.load("u", trained)
     assert torch.equal(model.unet.stem.weight, trained.stem.weight.half().float())
     assert {"background", "arrow"} <= model.words
     assert model.generate("an arrow on a blue background", seed=1, steps=2).size == (64, 64)
@@ -281,7 +282,7 @@ def test_a_run_goes_on_from_a_model_and_leaves_its_other_networks_alone(
     further = make_run(name="further", task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
     begun = unet.task(further, torch.device("cpu"))
     assert torch.equal(begun.module.stem.weight, networks.unet.stem.weight.half().float())
-    assert len(list(runs.follow(begun, further))) == 3
+    assert len(list(trainer.follow(begun, further))) == 3
     export.export(make_run(task="export", base=further.base, earlier={"unet": "further"}, folder=tmp_path / "trained"))
     before, after = calotype.load(tmp_path / "base"), calotype.load(tmp_path / "trained")
     assert not torch.equal(before.unet.stem.weight, after.unet.stem.weight)
@@ -297,13 +298,13 @@ def test_a_run_does_not_go_on_beside_other_networks(
     folder = tmp_path / "base"
     run = make_run(name="beside", task="unet", base=str(folder), phases=(PHASE,))
     networks = written(folder, config)
-    next(runs.follow(unet.task(run, torch.device("cpu")), run))
+    next(trainer.follow(unet.task(run, torch.device("cpu")), run))
     files = {name: (folder / "tokenizer" / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
     write_folder(folder, config, replace(networks, unet=UNet(config.unet)), files)
-    assert next(runs.follow(unet.task(run, torch.device("cpu")), run)).step == 2
+    assert next(trainer.follow(unet.task(run, torch.device("cpu")), run)).step == 2
     written(folder, config)
     with pytest.raises(CalotypeError, match="was trained beside another text encoder or autoencoder"):
-        next(runs.follow(unet.task(run, torch.device("cpu")), run))
+        next(trainer.follow(unet.task(run, torch.device("cpu")), run))
 
 
 def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
@@ -342,7 +343,8 @@ def test_a_compiled_run_passes_from_one_size_to_the_next(
     run = make_run(task="unet", base=str(tmp_path / "base"), phases=phases, compiled=True)
     plain = run.model_copy(update={"name": "plain", "compiled": False})
     compiled, eager = (
-        [metrics.loss for metrics in runs.follow(unet.task(each, torch.device("cpu")), each)] for each in (run, plain)
+        [metrics.loss for metrics in trainer.follow(unet.task(each, torch.device("cpu")), each)]
+        for each in (run, plain)
     )
     assert compiled == pytest.approx(eager, rel=0.02)
 
@@ -389,7 +391,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
         run = make_run(name=name, task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
         for stop in stops:
             task = unet.task(run, torch.device("cpu"))
-            for _ in zip(range(stop), metrics := runs.follow(task, run), strict=False):
+            for _ in zip(range(stop), metrics := trainer.follow(task, run), strict=False):
                 pass
             metrics.close()
         return torch.cat([weight.flatten() for weight in task.module.parameters()])
@@ -409,7 +411,7 @@ def test_a_resumed_run_reads_contexts_as_it_did_whatever_is_said_now(
         return unet.task(run, torch.device("cpu"))
 
     def step(task: UNetTask) -> UNetTask:
-        steps = runs.follow(task, run)
+        steps = trainer.follow(task, run)
         next(steps)
         steps.close()  # type: ignore[attr-defined]
         return task
@@ -424,12 +426,12 @@ def test_a_resumed_run_reads_contexts_as_it_did_whatever_is_said_now(
     assert torch.equal(after.whitening.mean, before.whitening.mean)
     assert torch.equal(after.silence, before.silence)
 
-    path = state.folder("said") / "state.safetensors"  # as it was before checkpoints told
+    path = run_dir("said") / "state.safetensors"  # as it was before checkpoints told
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     save_file({name: value for name, value in load_file(path).items() if "measured" not in name}, path, metadata)
     old = begun()
-    assert state.State(run, old.module, old.frozen, old.measured).restore() == 2
+    assert RunCheckpoint(run, old.module, old.frozen, old.measured).restore() == 2
     assert torch.equal(old.whitening.matrix, todays)
 
 
@@ -449,4 +451,4 @@ def test_missing_stages_are_named(make_run: Callable[..., Run]) -> None:
     with pytest.raises(CalotypeError, match="where the model goes"):
         export.export(make_run(task="export"))
     with pytest.raises(CalotypeError, match="'v' has no weights yet"):
-        state.load_product("v", UNet(PRESETS["tiny"].unet))
+        product.load("v", UNet(PRESETS["tiny"].unet))

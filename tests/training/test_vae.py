@@ -9,7 +9,7 @@ from calotype.data.scenes import World
 from calotype.data.sprites import drawn_bank
 from calotype.imaging.pixels import to_unit
 from calotype.training import scenes
-from calotype.training.run import Phase
+from calotype.training.run_file import Phase
 from calotype.training.vae import KL, LAPLACIAN, SOBEL, VaeTask, reconstruction_loss
 
 PHASE = Phase(size=64, batch=1, steps=1, lr=(0, 0))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calotype.cli import models, output, runs
+from calotype.cli import models, output, progress
 from calotype.cli.asking import MODEL
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def again(
     found = found.fitted(family(studio.config))
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)
-    with runs.shown(planned(studio, found.recipe)) as watched:
+    with progress.shown(planned(studio, found.recipe)) as watched:
         studio.develop(found.recipe, watched(studio.states(found.recipe))).save(path)
     typer.echo(path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from calotype.cli import output, runs
+from calotype.cli import output, progress, saved_runs
 from calotype.cli.asking import Ask
 from calotype.cli.hints import hints
 from calotype.cli.models import loaded
@@ -30,21 +30,21 @@ def make(ask: Ask, recipes: list[Recipe]) -> None:
 
 
 def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:
-    """A picture of each recipe at its path; one that was cut goes on from what `runs.kept` wrote."""
+    """A picture of each recipe at its path; one that was cut goes on from what `saved_runs.saving` wrote."""
     from calotype.pipeline import planned, settle
 
     settled = [settle(studio, recipe) for recipe in recipes]  # once: it may read a picture for its size
     for hint in hints(studio, settled):
         typer.echo(f"hint: {hint}.", err=True)
-    with runs.shown(sum(planned(studio, recipe) for recipe in settled)) as watched:
+    with progress.shown(sum(planned(studio, recipe) for recipe in settled)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
-            begun = runs.begun(studio, recipe, path)
+            begun = saved_runs.begun(studio, recipe, path)
             rest = watched(studio.states(recipe, *begun))
-            states = _previewed(studio, runs.kept(studio, recipe, rest, path, ask.save_state_every), path, ask)
+            states = _previewed(studio, saved_runs.saving(studio, recipe, rest, path, ask.save_state_every), path, ask)
             picture = studio.develop(recipe, chain(begun, states))
             picture.save(path)
-            runs.place(path).unlink(missing_ok=True)
+            saved_runs.place(path).unlink(missing_ok=True)
             seconds = round(time.monotonic() - began, 3)
             tell(ask, path, seconds=seconds, recipe=picture.recipe.model_dump(exclude_defaults=True))
 

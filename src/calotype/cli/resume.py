@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from calotype.cli import models, output, runs
+from calotype.cli import models, output, progress, saved_runs
 from calotype.files import is_there
 
 
@@ -35,8 +35,8 @@ def resume(
     for line in run.check(studio.with_refiner(recipe)):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))
-    with runs.shown(planned(studio, recipe)) as watched:
-        rest = runs.kept(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
+    with progress.shown(planned(studio, recipe)) as watched:
+        rest = saved_runs.saving(studio, recipe, watched(studio.states(recipe, run.state)), path, save_state_every)
         studio.develop(recipe, chain([run.state], rest)).save(path)
-    runs.place(path).unlink(missing_ok=True)
+    saved_runs.place(path).unlink(missing_ok=True)
     typer.echo(path)

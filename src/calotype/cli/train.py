@@ -23,9 +23,9 @@ def train(
 
     Example: calotype train runs/embedded/vae.toml
     """
-    from calotype.training import runs
+    from calotype.training import trainer
 
-    steps = runs.start(run, device, fresh)
+    steps = trainer.start(run, device, fresh)
     first = next(steps, None)  # until there is one, the stages without steps and the latent cache show their own bars
     if first is None:
         typer.echo(f"{run.stem}: done, nothing is left to train.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from calotype.cli import models, runs
+from calotype.cli import models, progress
 from calotype.cli.asking import MODEL
 
 
@@ -26,7 +26,7 @@ def verify(
 
     record = read_record(png)
     studio = models.studio_of(record, model, [vae] if vae else [], threads)
-    with runs.shown(len(record.digests)) as watched:
+    with progress.shown(len(record.digests)) as watched:
         again = studio.develop(record.recipe, watched(studio.states(record.recipe)))
     with Image.open(png) as image:
         verdict = compare(image, record, again)

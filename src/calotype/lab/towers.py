@@ -5,7 +5,7 @@ import torch
 from calotype.api import Studio
 from calotype.configs import EMBEDDED, ImageConfig
 from calotype.errors import CalotypeError
-from calotype.training import state
+from calotype.training import product
 from calotype.training.clip import Contrastive
 
 CLIP_RUN = "embedded-clip"
@@ -22,7 +22,7 @@ def towers(studio: Studio) -> Contrastive:
         raise CalotypeError(none)
     found, own = Contrastive(EMBEDDED.text[0], ImageConfig()), studio.text_encoders[0].state_dict()
     try:
-        state.load_product(CLIP_RUN, found)
+        product.load(CLIP_RUN, found)
     except CalotypeError as error:  # which says to train it; that would make another text encoder
         raise CalotypeError(none) from error
     # Models are exported in float16.

@@ -20,7 +20,7 @@ from calotype.nn.clip import ImageEncoder, TextEncoder
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import scenes
 from calotype.training.loop import Batch
-from calotype.training.run import Phase, Run
+from calotype.training.run_file import Phase, Run
 from calotype.training.sheets import grid
 from calotype.training.tokenizer import learned
 

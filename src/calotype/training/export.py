@@ -13,8 +13,8 @@ from calotype.errors import CalotypeError
 from calotype.model import WORDS, Model
 from calotype.text.tokenizer import read_vocabulary, vocabulary_texts
 from calotype.text.words import words
-from calotype.training import scenes, state, tokenizer
-from calotype.training.run import Run
+from calotype.training import product, scenes, tokenizer
+from calotype.training.run_file import Run, run_dir
 from calotype.training.unet import beginning
 
 
@@ -26,7 +26,7 @@ def export(run: Run) -> Path:
     if run.folder is None:
         raise CalotypeError(f"run {run.name!r} does not say where the model goes: give it a folder.")
     model = beginning(run, torch.device("cpu"))
-    state.load_product(run.needs("unet"), model.unet)
+    product.load(run.needs("unet"), model.unet)
     networks = Networks(model.text_encoders, model.vae, model.unet)
     beside = {WORDS: _known(run)} if model.words or run.base is None else {}
     own = model.sampler, model.scheduler
@@ -38,7 +38,7 @@ def vocabulary(run: Run, model: Model) -> dict[str, str]:
     """The text of vocab.json and merges.txt, by file name: the base's, which may be a single file, or the run's own."""
     if model.files:
         return tokenizer_files(open_checkpoint(model.files[0]))
-    return vocabulary_texts(*read_vocabulary(state.folder(run.needs("tokenizer"))))
+    return vocabulary_texts(*read_vocabulary(run_dir(run.needs("tokenizer"))))
 
 
 def _known(run: Run) -> str:

@@ -17,7 +17,7 @@ from calotype.hardware import half_precision
 from calotype.imaging.pixels import to_unit
 from calotype.nn.vae import Autoencoder
 from calotype.training import scenes
-from calotype.training.state import weights_hash
+from calotype.training.checkpoint import weights_hash
 
 PART = 2_000
 """Scenes in one file."""

@@ -1,6 +1,6 @@
 """The loop: a generator over optimizer steps, as sampling is a generator over denoising steps.
 
-It knows neither moving averages nor logs nor checkpoints: they live in whoever iterates (``runs.py``). The data and
+It knows neither moving averages nor logs nor checkpoints: they live in whoever iterates (``trainer.py``). The data and
 the noise of a step are functions of (seed, step) alone.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from calotype.errors import CalotypeError
 from calotype.hardware import half_precision
-from calotype.training.run import OptimizerSettings, Phase, Run
+from calotype.training.run_file import OptimizerSettings, Phase, Run
 
 Batch = Mapping[str, Tensor]
 

@@ -12,8 +12,8 @@ from calotype.data.sprites import SpriteBank
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
 from calotype.text.tokenizer import END, START, Merges, Tokenizer, Vocabulary, vocabulary_texts, word_splitter
-from calotype.training import scenes, state
-from calotype.training.run import Run
+from calotype.training import scenes
+from calotype.training.run_file import Run, run_dir
 
 SPECIALS = (START, END)
 """The vocabulary's last entries: CLIP's text encoder pools at its highest token."""
@@ -24,7 +24,7 @@ _SCENES = 20_000
 def train(run: Run) -> Path:
     """Learn the vocabulary of the run's world and write vocab.json and merges.txt; returns their folder."""
     vocabulary = learn(captions(scenes.bank(run.style), "any"), run.config.text[0].vocab_size)
-    folder = state.folder(run.name)
+    folder = run_dir(run.name)
     for name, text in vocabulary_texts(*vocabulary).items():
         with written_whole(folder / name) as path:
             path.write_text(text, encoding="utf-8")
@@ -34,9 +34,9 @@ def train(run: Run) -> Path:
 def learned(run: Run) -> Tokenizer:
     """The tokenizer that ``run`` builds on. Raises CalotypeError when it has not been learned yet."""
     name = run.needs("tokenizer")
-    if not (state.folder(name) / "merges.txt").exists():
+    if not (run_dir(name) / "merges.txt").exists():
         raise CalotypeError(f"run {name!r} has no vocabulary yet: train it first, with its file in runs/embedded.")
-    return Tokenizer.read(state.folder(name), run.config.text[0].max_positions)
+    return Tokenizer.read(run_dir(name), run.config.text[0].max_positions)
 
 
 def captions(bank: SpriteBank, split: Split) -> Iterable[str]:

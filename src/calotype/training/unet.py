@@ -32,10 +32,10 @@ from calotype.nn.clip import TextOutput
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
-from calotype.training import latents, scenes, state
+from calotype.training import latents, product, scenes
 from calotype.training.clip import Contrastive
 from calotype.training.loop import Batch
-from calotype.training.run import Phase, Run
+from calotype.training.run_file import Phase, Run
 from calotype.training.sheets import grid
 from calotype.training.tokenizer import learned
 from calotype.training.whitening import Whitening
@@ -200,8 +200,8 @@ def beginning(run: Run, device: torch.device) -> Model:
         return replace(base, unet=_new(base.config).to(device)) if run.anew else base
     config, words = run.config, learned(run)
     towers, vae = Contrastive(config.text[0], ImageConfig()), Autoencoder(config.vae)
-    state.load_product(run.needs("clip"), towers)
-    state.load_product(run.needs("vae"), vae)
+    product.load(run.needs("clip"), towers)
+    product.load(run.needs("vae"), vae)
     return Model(config, (words,), (towers.text.to(device),), _new(config).to(device), vae.to(device))
 
 

@@ -20,7 +20,7 @@ from calotype.imaging.pixels import to_levels, to_unit
 from calotype.nn.vae import Autoencoder, fold_latent_statistics
 from calotype.training import scenes
 from calotype.training.loop import Batch
-from calotype.training.run import Phase, Run
+from calotype.training.run_file import Phase, Run
 from calotype.training.sheets import grid
 
 LAPLACIAN, SOBEL, KL = 0.5, 0.25, 1e-6

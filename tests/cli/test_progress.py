@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from calotype.cli import runs
+from calotype.cli import progress
 
 
 def test_the_bar_of_a_run_that_goes_on_counts_what_was_done_before(
@@ -11,6 +11,6 @@ def test_the_bar_of_a_run_that_goes_on_counts_what_was_done_before(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     states: list[Any] = [SimpleNamespace(digests=("x",) * number) for number in (3, 4)]
-    with runs.shown(4) as watched:
+    with progress.shown(4) as watched:
         assert list(watched(states)) == states
     assert "4/4" in capsys.readouterr().err

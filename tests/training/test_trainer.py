@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from calotype.errors import CalotypeError
 from calotype.nn import blocks
-from calotype.training import runs, scenes, state
+from calotype.training import scenes, trainer
+from calotype.training.checkpoint import RunCheckpoint
 from calotype.training.loop import Metrics, train
-from calotype.training.run import Cadence, OptimizerSettings, Run
-from calotype.training.state import State
+from calotype.training.run_file import Cadence, OptimizerSettings, Run, run_dir
 from calotype.training.vae import VaeTask
 
 MakeRun = Callable[..., Run]
@@ -26,16 +26,16 @@ MakeRun = Callable[..., Run]
 def follow(run: Run, seed: int = 0, fresh: bool = False) -> Iterator[Metrics]:
     torch.manual_seed(seed)  # the first weights: what is restored must replace them
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"), evaluated=2)
-    return runs.follow(task, run, fresh)
+    return trainer.follow(task, run, fresh)
 
 
 def rows(run: Run) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (state.folder(run.name) / "log.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (run_dir(run.name) / "log.jsonl").read_text().splitlines()]
 
 
 def same_files(one: Run, other: Run) -> bool:
     names = ("state.safetensors", "weights.safetensors")
-    pairs = [(load_file(state.folder(one.name) / name), load_file(state.folder(other.name) / name)) for name in names]
+    pairs = [(load_file(run_dir(one.name) / name), load_file(run_dir(other.name) / name)) for name in names]
     return all(a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) for a, b in pairs)
 
 
@@ -66,12 +66,12 @@ def test_a_killed_run_repeats_the_same_steps(make_run: MakeRun, whole: tuple[Run
     steps = follow(run)
     list(islice(steps, 3))
     steps.close()  # type: ignore[attr-defined]
-    checkpoint = (state.folder(run.name) / "state.safetensors").read_bytes()
+    checkpoint = (run_dir(run.name) / "state.safetensors").read_bytes()
     steps = follow(run)
     list(islice(steps, 2))
     steps.close()  # type: ignore[attr-defined]
-    (state.folder(run.name) / "state.safetensors").write_bytes(checkpoint)
-    with (state.folder(run.name) / "log.jsonl").open("a") as log:
+    (run_dir(run.name) / "state.safetensors").write_bytes(checkpoint)
+    with (run_dir(run.name) / "log.jsonl").open("a") as log:
         log.write('{"step": 6, "lo')
     assert list(follow(run)) == whole[1][3:]
     assert rows(run) == rows(whole[0])
@@ -98,7 +98,7 @@ def test_a_fresh_start_leaves_nothing_of_the_run_before(make_run: MakeRun) -> No
 
 def saved_step(run: Run) -> int:
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
-    return State(run, task.module).restore()
+    return RunCheckpoint(run, task.module).restore()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -111,7 +111,7 @@ def test_interrupted_ends_within_one_step(make_run: MakeRun, number: int) -> Non
             os.kill(os.getpid(), number)
     assert seen == [1, 2]
     assert saved_step(run) == 2
-    assert (state.folder(run.name) / "weights.safetensors").exists()
+    assert (run_dir(run.name) / "weights.safetensors").exists()
     assert signal.getsignal(number) is before
 
 
@@ -133,13 +133,13 @@ def test_other_settings_are_refused(make_run: MakeRun, whole: tuple[Run, list[Me
 
 @pytest.mark.parametrize("metadata", [None, {}, {"step": "many"}, {"step": "3", "run": "{"}])
 def test_a_checkpoint_of_something_else_is_named(make_run: MakeRun, metadata: dict[str, str] | None) -> None:
-    save_file({"x": torch.zeros(1)}, state.folder("odd") / "state.safetensors", metadata)
+    save_file({"x": torch.zeros(1)}, run_dir("odd") / "state.safetensors", metadata)
     with pytest.raises(CalotypeError, match=r"state\.safetensors is damaged or of another network"):
         next(follow(make_run(name="odd")))
 
 
 def test_a_damaged_checkpoint_is_named(make_run: MakeRun, whole: tuple[Run, list[Metrics]]) -> None:
-    path = state.folder("whole") / "state.safetensors"
+    path = run_dir("whole") / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CalotypeError, match=r"state\.safetensors is damaged"):
         next(follow(whole[0]))
@@ -150,9 +150,9 @@ def test_the_average_is_what_is_kept(make_run: MakeRun) -> None:
     kept, averaged = make_run(name="kept", ema=0.0), make_run(name="averaged")
     for run in (kept, averaged):
         list(follow(run))
-    tensors = load_file(state.folder("kept") / "state.safetensors")
+    tensors = load_file(run_dir("kept") / "state.safetensors")
     assert torch.equal(tensors["ema.decoder.stem.weight"], tensors["model.decoder.stem.weight"])
-    products = [load_file(state.folder(name) / "weights.safetensors") for name in ("kept", "averaged")]
+    products = [load_file(run_dir(name) / "weights.safetensors") for name in ("kept", "averaged")]
     assert torch.equal(products[0]["decoder.stem.weight"], tensors["model.decoder.stem.weight"])
     assert not torch.equal(products[0]["decoder.stem.weight"], products[1]["decoder.stem.weight"])
 
@@ -161,12 +161,12 @@ def test_sheets_and_figures_are_of_the_average(make_run: MakeRun) -> None:
     run = make_run(cadence=Cadence(evaluate=2, sheet=3), ema=0.9)
     metrics = list(follow(run))
     assert [m.step for m in metrics if "psnr_boxes" in m.parts] == [2, 4, 6]
-    assert sorted(path.name for path in state.folder(run.name).glob("*.png")) == [
+    assert sorted(path.name for path in run_dir(run.name).glob("*.png")) == [
         "sheet-000003.png",
         "sheet-000006.png",
     ]
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"), evaluated=2)
-    kept = State(run, task.module)
+    kept = RunCheckpoint(run, task.module)
     kept.restore()
     with kept.ema.worn_by(task.module):
         assert task.evaluate(run.phases[-1])["psnr_boxes"] == pytest.approx(metrics[-1].parts["psnr_boxes"])
@@ -186,7 +186,7 @@ def test_what_no_gradient_reaches_is_told(make_run: MakeRun, monkeypatch: pytest
 def test_the_optimizer_is_as_the_run_says(make_run: MakeRun) -> None:
     run = make_run(optimizer=OptimizerSettings(betas=(0.8, 0.95), weight_decay=0.3))
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
-    decayed, spared = State(run, task.module).optimizer.param_groups
+    decayed, spared = RunCheckpoint(run, task.module).optimizer.param_groups
     assert (decayed["betas"], decayed["weight_decay"], decayed["eps"]) == ((0.8, 0.95), 0.3, 1e-8)
     assert (spared["betas"], spared["weight_decay"], spared["eps"]) == ((0.8, 0.95), 0.0, 1e-8)
     assert {p.ndim for p in spared["params"]} == {1} and {p.ndim for p in decayed["params"]} == {4}
@@ -197,7 +197,7 @@ def test_the_optimizer_is_as_the_run_says(make_run: MakeRun) -> None:
 def test_each_step_is_taken_at_its_rate_with_gradients_no_longer_than_told(make_run: MakeRun, clip: float) -> None:
     run = make_run(optimizer=OptimizerSettings(clip=clip, warmup=3))
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
-    optimizer = State(run, task.module).optimizer
+    optimizer = RunCheckpoint(run, task.module).optimizer
     taken: list[tuple[set[float], float]] = []
 
     def watch(*_: object) -> None:
@@ -215,7 +215,7 @@ def test_each_step_is_taken_at_its_rate_with_gradients_no_longer_than_told(make_
 def test_a_run_without_phases_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text('name = "x"\ntask = "vae"\nstyle = "drawn"')
     with pytest.raises(CalotypeError, match="no phases"):
-        next(runs.start(tmp_path / "run.toml"))
+        next(trainer.start(tmp_path / "run.toml"))
 
 
 def test_metrics_tell_where_it_is(whole: tuple[Run, list[Metrics]]) -> None:

@@ -1,31 +1,25 @@
-"""Checkpoints of a run: one safetensors file that holds all that the rest of the run depends on."""
+"""The checkpoint of a run: one safetensors file that holds all that the rest of the run depends on."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from calotype.checkpoints.hashes import file_hash
 from calotype.errors import CalotypeError
-from calotype.files import cache_dir, damage_told, written_whole
+from calotype.files import written_whole
+from calotype.training import product
 from calotype.training.ema import Ema
-from calotype.training.loop import Metrics, adamw, parameters_of
-from calotype.training.run import Run, TaskName
+from calotype.training.loop import adamw, parameters_of
+from calotype.training.run_file import Run, run_dir
 
 
-def folder(name: str) -> Path:
-    """Where the run ``name`` keeps its checkpoint, log, sheets and product."""
-    return cache_dir("runs", name)
-
-
-class State:
+class RunCheckpoint:
     """All that the rest of a run depends on: weights, their average, the optimizer's moments, the earlier stages."""
 
     def __init__(
@@ -35,7 +29,7 @@ class State:
         self.run, self.module, self.measured = run, module, measured
         self.ema = Ema(module, run.ema)
         self.optimizer = adamw(module, run.optimizer)
-        self._earlier = {stage: file_hash(_product(stage, name)) for stage, name in run.earlier.items()}
+        self._earlier = {stage: file_hash(product.path(stage, name)) for stage, name in run.earlier.items()}
         self._frozen = weights_hash(*frozen)
 
     def save(self, step: int) -> None:
@@ -47,7 +41,7 @@ class State:
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         metadata = {"step": str(step), "run": self.run.model_dump_json(), "earlier": json.dumps(self._earlier)}
         metadata["frozen"] = self._frozen
-        with written_whole(folder(self.run.name) / "state.safetensors") as path:
+        with written_whole(run_dir(self.run.name) / "state.safetensors") as path:
             save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, metadata)
 
     def untaught(self) -> int:
@@ -62,7 +56,7 @@ class State:
         Raises CalotypeError when the checkpoint is damaged, belongs to a run with other settings, or an earlier stage
         or the base is another by now: its latents or contexts would no longer be those that this network learned.
         """
-        path = folder(self.run.name) / "state.safetensors"
+        path = run_dir(self.run.name) / "state.safetensors"
         if not path.exists():
             return 0
         try:
@@ -107,10 +101,6 @@ class State:
         self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
 
-def _product(stage: TaskName, name: str) -> Path:
-    return folder(name) / ("merges.txt" if stage == "tokenizer" else "weights.safetensors")
-
-
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
@@ -121,47 +111,3 @@ def weights_hash(*networks: nn.Module) -> str:
     for value in chain.from_iterable(network.state_dict().values() for network in networks):
         total.update(value.detach().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
-
-
-def save_product(name: str, module: nn.Module) -> None:
-    """Write the network that later stages and the export take from run ``name``."""
-    with written_whole(folder(name) / "weights.safetensors") as path:
-        save_file({key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}, path)
-
-
-def load_product(name: str, module: nn.Module) -> None:
-    """Fill ``module`` with what run ``name`` has made; CalotypeError when it has made nothing, or another network."""
-    path = folder(name) / "weights.safetensors"
-    try:
-        with damage_told(path, f"train run {name!r} again"):
-            module.load_state_dict(load_file(path))
-    except FileNotFoundError as error:
-        raise CalotypeError(
-            f"run {name!r} has no weights yet: train it first, with its file in runs/embedded."
-        ) from error
-
-
-def log(name: str, metrics: Metrics) -> None:
-    """Append one line to the run's log. Raises CalotypeError when the disk is full."""
-    path, row = folder(name) / "log.jsonl", asdict(metrics)
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row | row.pop("parts")) + "\n")
-    except OSError as error:
-        raise CalotypeError(f"cannot write {path}: {error.strerror}. Make room, and start the run again.") from error
-
-
-def cut_log(name: str, step: int) -> None:
-    """Drop what was logged after ``step``: it is about to happen again."""
-    path = folder(name) / "log.jsonl"
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        with written_whole(path) as whole:
-            whole.write_text("".join(f"{line}\n" for line in lines if _step(line) <= step), encoding="utf-8")
-
-
-def _step(line: str) -> float:
-    try:
-        return int(json.loads(line)["step"])
-    except ValueError:  # the half line of a process that was killed
-        return float("inf")

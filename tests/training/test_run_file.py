@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from calotype.errors import CalotypeError
-from calotype.training.run import OptimizerSettings, Phase, Run, read
+from calotype.training.run_file import OptimizerSettings, Phase, Run, read
 
 MakeRun = Callable[..., Run]
 

@@ -19,6 +19,7 @@ from pydantic import (
 from calotype.configs import PRESETS, ModelConfig
 from calotype.data.scenes import COUNTS
 from calotype.errors import CalotypeError
+from calotype.files import cache_dir
 
 TaskName = Literal["tokenizer", "vae", "clip", "unet", "export"]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -176,6 +177,11 @@ class Run(_Value):
                     f"run {self.name!r} has trained {step} steps by another phase {index + 1}: "
                     "only phases that have not begun may change; restore it, or start afresh under a new name."
                 )
+
+
+def run_dir(name: str) -> Path:
+    """Where the run ``name`` keeps its checkpoint, log, sheets and product."""
+    return cache_dir("runs", name)
 
 
 def read(path: Path) -> Run:

@@ -1,12 +1,8 @@
-"""What the commands that make pictures share: the bar they show, and the file in which a run can be taken up."""
+"""Saved runs: the file beside a picture in which its run can be taken up."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from calotype.errors import CalotypeError
 from calotype.files import is_there
@@ -17,28 +13,7 @@ if TYPE_CHECKING:
     from calotype.pipeline import RunState
 
 
-@contextmanager
-def shown(total: int) -> "Iterator[Callable[[Iterable[RunState]], Iterator[RunState]]]":
-    """A bar of ``total`` steps on a terminal, moved by the states that pass through what this gives.
-
-    The first of them moves it by the steps before it, too: a run may have begun elsewhere.
-    """
-    console = Console(stderr=True)
-    columns = (TextColumn("developing"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=total)
-
-        def watched(states: "Iterable[RunState]") -> "Iterator[RunState]":
-            done = 0
-            for state in states:
-                progress.advance(bar, len(state.digests) - done)
-                done = len(state.digests)
-                yield state
-
-        yield watched
-
-
-def kept(
+def saving(
     studio: "Studio", recipe: Recipe, states: "Iterable[RunState]", picture: Path, every: int
 ) -> "Iterator[RunState]":
     """The ``states``, of which that after each ``every`` steps is written beside the ``picture``; none for 0."""

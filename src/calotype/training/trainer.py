@@ -13,10 +13,10 @@ import torch
 from calotype.errors import CalotypeError
 from calotype.files import written_whole
 from calotype.hardware import usable
-from calotype.training import clip, export, state, tokenizer, unet, vae
+from calotype.training import clip, export, log, product, tokenizer, unet, vae
+from calotype.training.checkpoint import RunCheckpoint
 from calotype.training.loop import Metrics, Task, hash_of, train
-from calotype.training.run import Run, read
-from calotype.training.state import State
+from calotype.training.run_file import Run, read, run_dir
 
 TASKS: dict[str, Callable[[Run, torch.device], Task]] = {"vae": vae.task, "clip": clip.task, "unet": unet.task}
 AT_ONCE: dict[str, Callable[[Run], Path]] = {"tokenizer": tokenizer.train, "export": export.export}
@@ -48,26 +48,26 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
 
     When a step was also an evaluation, its figures are among the parts of its metrics.
     """
-    kept = State(run, task.module, task.frozen, task.measured)
+    checkpoint = RunCheckpoint(run, task.module, task.frozen, task.measured)
     if fresh:
-        kept.save(0)  # so that the run before cannot come back if this one is killed before its first checkpoint
-    step = kept.restore()
-    state.cut_log(run.name, step)
+        checkpoint.save(0)  # so that the run before cannot come back if this one is killed before its first checkpoint
+    step = checkpoint.restore()
+    log.cut(run.name, step)
     saved = time.monotonic()
 
     def finish() -> None:
-        kept.save(step)
-        with kept.ema.worn_by(task.module):
-            state.save_product(run.name, task.product())
+        checkpoint.save(step)
+        with checkpoint.ema.worn_by(task.module):
+            product.save(run.name, task.product())
 
     with _interruption() as interrupted:
-        for metrics in train(task, run, kept.optimizer, step):
+        for metrics in train(task, run, checkpoint.optimizer, step):
             step = metrics.step
-            kept.ema.update(task.module, step)
-            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, kept, step)})
-            state.log(run.name, metrics)
+            checkpoint.ema.update(task.module, step)
+            metrics = replace(metrics, parts={**metrics.parts, **_look(task, run, checkpoint, step)})
+            log.append(run.name, metrics)
             if time.monotonic() - saved > run.cadence.checkpoint_seconds:
-                kept.save(step)
+                checkpoint.save(step)
                 saved = time.monotonic()
             try:
                 yield metrics
@@ -79,17 +79,17 @@ def follow(task: Task, run: Run, fresh: bool = False) -> Iterator[Metrics]:
         finish()
 
 
-def _look(task: Task, run: Run, kept: State, step: int) -> dict[str, float]:
+def _look(task: Task, run: Run, checkpoint: RunCheckpoint, step: int) -> dict[str, float]:
     """Sheet and evaluation of the averaged weights, when they are due; and what no gradient has reached yet."""
     sheet, evaluate = (step % every == 0 or step == run.steps for every in (run.cadence.sheet, run.cadence.evaluate))
     if not sheet and not evaluate:
         return {}
     phase, _ = run.phase(step - 1)
-    with kept.ema.worn_by(task.module):
+    with checkpoint.ema.worn_by(task.module):
         if sheet:
-            with written_whole(state.folder(run.name) / f"sheet-{step:06d}.png") as path:
+            with written_whole(run_dir(run.name) / f"sheet-{step:06d}.png") as path:
                 task.sheet(phase).save(path, format="PNG")
-        return {**task.evaluate(phase), "untaught": kept.untaught()} if evaluate else {}
+        return {**task.evaluate(phase), "untaught": checkpoint.untaught()} if evaluate else {}
 
 
 @contextmanager
