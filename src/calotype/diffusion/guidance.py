@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from calotype.diffusion.parameterization import Parameterization
@@ -11,9 +12,11 @@ from calotype.diffusion.samplers.state import Denoised, Denoiser
 
 C = TypeVar("C")
 
-Predict = Callable[[Tensor, float, Sequence[C]], list[Tensor]]
+Latents = Float[Tensor, "b *shape"]
+"""x or an x0: all that meet in one call have one shape."""
+Predict = Callable[[Latents, float, Sequence[C]], list[Latents]]
 """(x, sigma, conditions) -> one x0 for each condition, asked together as far as the network can."""
-Guide = Callable[[Tensor, float, Tensor, Tensor], Tensor]
+Guide = Callable[[Latents, float, Latents, Latents], Latents]
 """(x, sigma, the positive prompt's x0, the negative's) -> x0"""
 
 
@@ -27,7 +30,7 @@ def guided(predict: Predict[C], positive: Sequence[tuple[C, float]], negative: C
     conditions = [condition for condition, _ in positive]
     weights = [weight for _, weight in positive]
 
-    def denoise(x: Tensor, sigma: float) -> Denoised:
+    def denoise(x: Latents, sigma: float) -> Denoised:
         if guide is None and weights == [1]:
             return Denoised(*predict(x, sigma, conditions))
         *with_prompts, without = predict(x, sigma, [*conditions, negative])
@@ -40,21 +43,24 @@ def guided(predict: Predict[C], positive: Sequence[tuple[C, float]], negative: C
 
 
 def classifier_free(scale: float) -> Guide:
-    """Away from the negative prediction: negative + scale * (positive - negative) (arXiv 2207.12598)."""
+    """Away from the negative prediction: negative + scale * (positive - negative) (arXiv 2207.12598).
 
-    def guide(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+    Any scale: at 1 the answer is the positive prediction, at 0 the negative one.
+    """
+
+    def guide(x: Latents, sigma: float, positive: Latents, negative: Latents) -> Latents:
         return negative + (positive - negative) * scale
 
     return guide
 
 
 def rescaled(guide: Guide, phi: float, parameterization: Parameterization) -> Guide:
-    """The share `phi` of the deviation that `guide` added to the network's output is taken away again.
+    """The share `phi`, in [0, 1], of the deviation that `guide` added to the network's output is taken away again.
 
     Equations 15 and 16 of arXiv 2305.08891, which speak of the network's own output.
     """
 
-    def quieter(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+    def quieter(x: Latents, sigma: float, positive: Latents, negative: Latents) -> Latents:
         output = parameterization.from_x0(x, sigma, guide(x, sigma, positive, negative))
         before = parameterization.from_x0(x, sigma, positive)
         axes = list(range(1, x.ndim))
@@ -64,34 +70,34 @@ def rescaled(guide: Guide, phi: float, parameterization: Parameterization) -> Gu
     return quieter
 
 
-def thresholded(guide: Guide, percentile: float) -> Guide:
-    """Dynamic thresholding: numbers beyond the percentile, if that is above 1, are cut and all divided by it.
+def thresholded(guide: Guide, quantile: float) -> Guide:
+    """Dynamic thresholding: with s the given quantile of |x0|, at least 1, x0 is clamped to [-s, s] and divided by s.
 
-    Section 2.3 of arXiv 2205.11487, which has pixels in mind: latents are not bounded by 1.
+    The quantile is in (0, 1]. Section 2.3 of arXiv 2205.11487, which has pixels in mind: latents are not bounded by 1.
     """
 
-    def bounded(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+    def bounded(x: Latents, sigma: float, positive: Latents, negative: Latents) -> Latents:
         x0 = guide(x, sigma, positive, negative)
-        bound = _quantile(x0.flatten(1), percentile).clamp(min=1).reshape(-1, *[1] * (x0.ndim - 1))
+        bound = _quantile(x0.flatten(1), quantile).clamp(min=1).reshape(-1, *[1] * (x0.ndim - 1))
         return x0.clamp(-bound, bound) / bound
 
     return bounded
 
 
-def mimicking(guide: Guide, quiet: Guide, percentile: float) -> Guide:
-    """What `guide` says, each channel as loud as `quiet` says it: dynamic thresholding for latents.
+def mimicking(guide: Guide, quiet: Guide, quantile: float) -> Guide:
+    """What `guide` says, each channel as loud as `quiet` says it: dynamic thresholding for latents (b, c, h, w).
 
-    The channel is centred, cut at the percentile or at the quiet one's largest number, whichever is more, and scaled
-    so that this bound becomes that number (after the idea of section 2.3 of arXiv 2205.11487, as in the extension
-    "Dynamic Thresholding (CFG Scale Fix)" for A1111).
+    The channel is centred, clamped to the quantile, in (0, 1], of its absolute values or to the quiet one's largest
+    number, whichever is more, and scaled so that this bound becomes that number (after the idea of section 2.3 of
+    arXiv 2205.11487, as in the extension "Dynamic Thresholding (CFG Scale Fix)" for A1111).
     """
 
-    def as_quiet(x: Tensor, sigma: float, positive: Tensor, negative: Tensor) -> Tensor:
+    def as_quiet(x: Latents, sigma: float, positive: Latents, negative: Latents) -> Latents:
         loud = guide(x, sigma, positive, negative).flatten(2)
         model = quiet(x, sigma, positive, negative).flatten(2)
         mean = loud.mean(2, keepdim=True)
         wanted = (model - model.mean(2, keepdim=True)).abs().amax(2, keepdim=True)
-        bound = torch.maximum(_quantile(loud - mean, percentile)[..., None], wanted)
+        bound = torch.maximum(_quantile(loud - mean, quantile)[..., None], wanted)
         return (mean + (loud - mean).clamp(-bound, bound) * (wanted / bound)).reshape(x.shape)
 
     return as_quiet
@@ -100,10 +106,11 @@ def mimicking(guide: Guide, quiet: Guide, percentile: float) -> Guide:
 def towards_picture(denoise: Denoiser, predict: Predict[C], nothing: C, scale: float) -> Denoiser:
     """InstructPix2Pix's second scale (arXiv 2211.09800, eq. 3): how strongly an edited picture keeps to the given one.
 
-    The conditions of `denoise`, positive and negative, show the picture; `nothing` shows none.
+    The conditions of `denoise`, positive and negative, show the picture; `nothing` shows none. At scale 1 x0 is that
+    of `denoise`, whose guide must not be None (ValueError).
     """
 
-    def edited(x: Tensor, sigma: float) -> Denoised:
+    def edited(x: Latents, sigma: float) -> Denoised:
         denoised = denoise(x, sigma)
         if denoised.uncond is None:
             raise ValueError("editing needs the prediction without the prompt: guide, if only by scale 1")
@@ -113,7 +120,7 @@ def towards_picture(denoise: Denoiser, predict: Predict[C], nothing: C, scale: f
     return edited
 
 
-def _composed(positives: list[Tensor], weights: list[float], negative: Tensor) -> Tensor:
+def _composed(positives: list[Latents], weights: list[float], negative: Latents) -> Latents:
     if weights == [1]:
         return positives[0]
     total = negative
@@ -122,6 +129,6 @@ def _composed(positives: list[Tensor], weights: list[float], negative: Tensor) -
     return total
 
 
-def _quantile(x: Tensor, percentile: float) -> Tensor:
+def _quantile(x: Float[Tensor, "*n values"], quantile: float) -> Float[Tensor, "*n"]:
     """Of absolute values along the last axis."""
-    return torch.quantile(x.abs().float(), percentile, dim=-1).to(x)
+    return torch.quantile(x.abs().float(), quantile, dim=-1).to(x)

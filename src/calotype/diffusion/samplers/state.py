@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from jaxtyping import Float
@@ -118,8 +118,8 @@ class Sampler:
     """Names in A1111, ComfyUI, k-diffusion and diffusers."""
     calls: Callable[[int], int] | None = lambda steps: steps
     """Network calls of a run over so many steps to sigma 0; None where they depend on the picture."""
-    noise: str = "none"
-    """none, normal or brownian."""
+    noise: Literal["none", "normal", "brownian"] = "none"
+    """Which of the two noises it draws."""
     options: Mapping[str, float] = field(default_factory=dict)
     """What `plan` accepts, with defaults."""
     intervals: Callable[[Sequence[float]], Intervals] = lambda sigmas: tuple(pairwise(sigmas))
