@@ -14,6 +14,7 @@ from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
+from calotype.recipe import Recipe, Record
 
 # One thread, so that workers do not fight over the cores and every sum has one order.
 torch.set_num_threads(1)
@@ -46,3 +47,20 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_folder(folder, config, networks, {"vocab.json": vocabulary, "merges.txt": "#version: 0.2\n"}, torch.float32)
     (folder / "vocabulary.json").write_text(json.dumps(["a", "on", "unicorn", "purple", "background"]))
     return folder
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record(
+        recipe=Recipe(
+            prompt="a red cat", seed=7, cfg_scale=7, sampler="DPM++ 2M", scheduler="karras", width=128, height=96
+        ),
+        model="embedded",
+        model_hash="6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa",
+        dtype="float32",
+        device="cpu",
+        threads=2,
+        noise="cpu",
+        versions={"calotype": "0.1.0", "torch": "2.13.0"},
+        digests=("0123456789abcdef",),
+    )

@@ -21,9 +21,9 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from calotype.api import Studio, load
 from calotype.checkpoints.folder import write_folder
+from calotype.dialects import a1111
 from calotype.diffusion.driver import latent
 from calotype.errors import CalotypeError
-from calotype.imaging import a1111
 from calotype.pipeline import read_run, save_run
 from calotype.recipe import Recipe
 from checkpoints.families import FAMILIES, made

@@ -10,8 +10,8 @@ import torch
 from PIL import Image, ImageChops
 
 from calotype.api import Studio, load
+from calotype.dialects.a1111 import parameters, recipe_of
 from calotype.errors import CalotypeError
-from calotype.imaging.a1111 import parameters, recipe_of
 from calotype.imaging.pixels import to_image, to_pixels
 from calotype.imaging.reading import inline
 from calotype.pipeline import passes, settle

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from calotype.api import load
+from calotype.dialects import comfy
 from calotype.errors import CalotypeError
-from calotype.imaging import comfy
 from calotype.recipe import Recipe
 from calotype.text.chunks import Chunk
 from calotype.text.embeddings import Vector, name_of

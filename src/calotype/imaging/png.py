@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL.PngImagePlugin import PngInfo
 
+from calotype.dialects.a1111 import parameters
 from calotype.errors import CalotypeError
-from calotype.imaging.a1111 import parameters
 from calotype.imaging.reading import opened
 from calotype.recipe import Record
 

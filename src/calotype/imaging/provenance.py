@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from calotype.dialects import a1111, comfy
 from calotype.errors import CalotypeError
-from calotype.imaging import a1111, comfy
 from calotype.imaging.png import PARAMETERS_KEY, RECORD_KEY, read_record, read_texts
 from calotype.recipe import Recipe, Record
 

@@ -1,25 +1,18 @@
-"""AUTOMATIC1111's text about a picture, written and read as version 1.10.1 does it."""
+"""What AUTOMATIC1111's text means: the text of a record, and the recipe that a text asks for."""
 
-import json
 import math
 import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from calotype.diffusion.names import AUTOMATIC
-from calotype.diffusion.samplers import SAMPLERS, Sampler
+from calotype.dialects import departures
+from calotype.dialects.infotext import parse, written
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.errors import CalotypeError
-from calotype.imaging.departures import other_levels
-from calotype.recipe import PROMPTS, SAMPLER, SAMPLER_OPTIONS, Recipe, Record
+from calotype.recipe import SAMPLER, SAMPLER_OPTIONS, Recipe, Record
 
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-_SIZE = re.compile(r"^(\d+)x(\d+)$")
 _NETWORK = re.compile(r"<(\w+):([^>]+)>")
-_SCHEDULE = re.compile(r"\[[^\[\]]*(:\s*[\d.]+\s*|\|[^\[\]]*)\]")
-"""[from:to:when] and [one|other], as far as it takes to see that there is one."""
-_NEGATIVE = "Negative prompt:"
 _RNG = {"cpu": "CPU", "philox": "NV"}
 _FIELDS = {
     "Steps": "steps", "Sampler": "sampler", "Schedule type": "scheduler", "CFG scale": "cfg_scale", "Seed": "seed",
@@ -45,7 +38,7 @@ _NOISY = ("DPM fast", "DPM adaptive")
 
 
 def parameters(record: Record) -> str:
-    """The text that A1111 writes for such a picture (its ``create_infotext``): same order, same quoting."""
+    """The text that A1111 writes for such a picture (its ``create_infotext``), in the same order."""
     recipe = record.recipe
     pairs: dict[str, str | float | None] = {
         "Steps": recipe.steps,
@@ -68,36 +61,7 @@ def parameters(record: Record) -> str:
         **_extras(recipe),
         "Version": f"calotype {record.versions.get('calotype', '')}".strip(),
     }
-    line = ", ".join(
-        key if key == value else f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None
-    )
-    negative = f"\n{_NEGATIVE} {recipe.negative_prompt}" if recipe.negative_prompt else ""
-    return f"{recipe.prompt}{negative}\n{line}".strip()
-
-
-def parse(text: str) -> dict[str, str]:
-    """The pairs in such a text (A1111's ``parse_generation_parameters``), "Prompt" and "Negative prompt" among them.
-
-    A size becomes two pairs, Key-1 and Key-2. Only a last line of three pairs or more is one of pairs.
-    """
-    *lines, last = text.strip().split("\n")
-    if len(_PAIR.findall(last)) < 3:
-        lines, last = [*lines, last], ""
-    said: dict[str, list[str]] = {"Prompt": [], "Negative prompt": []}
-    part = "Prompt"
-    for line in map(str.strip, lines):
-        if line.startswith(_NEGATIVE):
-            part, line = "Negative prompt", line.removeprefix(_NEGATIVE).strip()
-        if line or said[part]:
-            said[part].append(line)
-    pairs = {name: "\n".join(spoken) for name, spoken in said.items()}
-    for key, value in _PAIR.findall(last):
-        if not value:
-            continue
-        value = _unquoted(value)
-        size = _SIZE.match(value)
-        pairs |= {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
-    return _with_hires_of_old(pairs)
+    return written(recipe.prompt, recipe.negative_prompt, pairs)
 
 
 def recipe_of(text: str) -> tuple[Recipe, list[str]]:
@@ -122,14 +86,14 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
             fields[_FIELDS[key]] = value
         except (CalotypeError, KeyError):
             missed.append(pair)
-    samplers = [sampler for sampler, _, _ in _ladders(Recipe(**fields))]
+    samplers = [sampler for sampler, _, _ in departures.ladders(Recipe(**fields))]
     if any(sampler.name in _NOISY for sampler in samplers):
         fields.setdefault("eta", 1.0)
     for name in SAMPLER_OPTIONS:
         if name in fields and not any(name in sampler.options for sampler in samplers):
             missed.append(f"{name} {fields.pop(name)}: {samplers[0].name} has none")
     recipe = Recipe(**fields)
-    return recipe, list(dict.fromkeys(missed + _other_numbers(recipe)))
+    return recipe, list(dict.fromkeys(missed + departures.from_a1111(recipe)))
 
 
 def model_of(text: str) -> tuple[str, str]:
@@ -159,35 +123,6 @@ def _settle_second_pass(pairs: dict[str, str]) -> list[str]:
     return missed
 
 
-def _ladders(recipe: Recipe) -> list[tuple[Sampler, str, int]]:
-    """The sampler, the scheduler and the steps of each pass's ladder: a second one's is longer by its strength."""
-    ladders = [(SAMPLERS[recipe.sampler], recipe.scheduler, recipe.steps)]
-    if recipe.hr_scale > 1:
-        sampler = recipe.sampler if recipe.hr_sampler in (None, AUTOMATIC) else recipe.hr_sampler
-        steps = (recipe.hr_steps or recipe.steps) / min(recipe.hr_denoising_strength or 1, 0.999)
-        ladders.append((SAMPLERS[sampler], recipe.hr_scheduler or recipe.scheduler, int(steps)))
-    return ladders
-
-
-def _other_numbers(recipe: Recipe) -> list[str]:
-    missed = []
-    scheduled = any(_SCHEDULE.search(getattr(recipe, name) or "") for name in PROMPTS)
-    for sampler, scheduler, steps in _ladders(recipe):
-        if sampler.variance_preserving or sampler.name == "LCM":
-            missed.append(f"the noise levels of {sampler.name}: A1111 has others for it")
-        else:
-            missed += other_levels(scheduler, steps + sampler.discards_penultimate)
-        if scheduler == "kl_optimal":
-            missed.append(
-                "the end of KL Optimal: A1111's is the lowest level of the model, here it is 0, as in ComfyUI"
-            )
-        if sampler.noise == "brownian":
-            missed.append(f"the noise between the steps of {sampler.name}: A1111 takes it from another tree")
-        if scheduled and sampler.evaluations == 2:
-            missed.append(f"the prompt's schedule: of {sampler.name} A1111 counts the calls, two to a step")
-    return missed
-
-
 def _seed_resize(pairs: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """The size that the seed's noise is of, taken out of the pairs: both sides are honoured, or none."""
     size = {f"seed_resize_from_{side}": pairs.pop(key) for key, side in _SEED_RESIZE.items() if key in pairs}
@@ -202,19 +137,6 @@ def _times(larger: int, side: int) -> float:
     """How many times larger: never rounded down, so that the whole part of side times this is ``larger`` again."""
     times = larger / side
     return times if Fraction(times) >= Fraction(larger, side) else math.nextafter(times, math.inf)
-
-
-def _with_hires_of_old(pairs: dict[str, str]) -> dict[str, str]:
-    """Old versions wrote the second pass's size as the size, and the first's beside it, or 0x0 for about 512 x 512."""
-    first = [int(pairs.get(f"First pass size-{side}", -1)) for side in (1, 2)]
-    if -1 in first or "Hires upscale" in pairs or "Hires resize-1" in pairs:
-        return pairs
-    size = [int(pairs.get(f"Size-{side}", 512)) for side in (1, 2)]
-    if 0 in first:
-        scale = math.sqrt(512 * 512 / math.prod(size))
-        first = [math.ceil(scale * side / 64) * 64 for side in size]
-    both = {"Size": first, "Hires resize": size}
-    return pairs | {f"{key}-{side + 1}": str(value[side]) for key, value in both.items() for side in (0, 1)}
 
 
 def _variation(recipe: Recipe) -> dict[str, str | float]:
@@ -263,17 +185,3 @@ def _short_title(checkpoint: str | None, sha256: str) -> str | None:
 
 def _unless(usual: Any, value: Any) -> Any:
     return None if value == usual else value
-
-
-def _quoted(value: str | float) -> str:
-    text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
-    return json.dumps(text, ensure_ascii=False) if set(text) & set(",\n:") else text
-
-
-def _unquoted(text: str) -> str:
-    if text[0] != '"' or text[-1] != '"':
-        return text
-    try:
-        return str(json.loads(text))
-    except ValueError:
-        return text

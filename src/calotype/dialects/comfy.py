@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from calotype.diffusion.samplers import SAMPLERS
+from calotype.dialects import departures
 from calotype.errors import CalotypeError
-from calotype.imaging.departures import other_levels
 from calotype.recipe import SAMPLER, Recipe
 
 Node = dict[str, Any]
@@ -18,8 +17,6 @@ _UNDERSTOOD = {
     "KSampler", "CLIPTextEncode", "CheckpointLoaderSimple", "EmptyLatentImage", "VAEDecode", "SaveImage",
     "PreviewImage", "CLIPSetLastLayer", "RescaleCFG",
 }  # fmt: skip
-_ABOVE_THE_LOWEST = ("leading", "sgm_uniform", "simple", "linear_quadratic")
-"""ComfyUI's schedulers whose last level above 0 is not the model's lowest."""
 
 
 def recipe_of(text: str) -> tuple[Recipe, list[str]]:
@@ -56,7 +53,8 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
         missed.append(f"denoise {asked['denoise']}: the picture to begin with is not in the file")
     if any(int(node["inputs"].get("batch_size", 1)) > 1 for node in _of_class(nodes, "EmptyLatentImage")):
         missed.append("batch_size: only the first picture of a batch has the seed's own noise")
-    return Recipe(**fields), missed + _other_numbers(Recipe(**fields))
+    recipe = Recipe(**fields)
+    return recipe, missed + departures.from_comfyui(recipe)
 
 
 def model_of(text: str) -> tuple[str, str]:
@@ -113,21 +111,3 @@ def _words(nodes: dict[str, Node], link: Any) -> str:
         links = [other for other in inputs.values() if isinstance(other, list)]
         link = value or next((other for other in links if _linked(nodes, other)), None)
     return ""
-
-
-def _other_numbers(recipe: Recipe) -> list[str]:
-    sampler, vp = SAMPLERS[recipe.sampler], "sqrt(1 + sigma^2)"
-    missed = other_levels(recipe.scheduler, recipe.steps + sampler.discards_penultimate)
-    highest = recipe.scheduler != "leading"  # the only one that begins below the model's highest level
-    if highest != sampler.variance_preserving:
-        theirs, ours = (vp, "sigma, as in A1111") if highest else ("sigma", f"{vp}, as in A1111")
-        missed.append(f"the first noise's size: ComfyUI's is {theirs}, here it is {ours}")
-    if sampler.name == "DDIM" and recipe.scheduler in _ABOVE_THE_LOWEST:
-        missed.append("the end of DDIM: ComfyUI's is 0, here it is the lowest level of the model, as in diffusers")
-    if sampler.name.startswith("UniPC"):
-        missed.append(f"the noise levels of {sampler.name}: ComfyUI leaves out the last but one and ends at 0.001")
-    if recipe.scheduler == "beta":
-        missed.append("the levels of beta: ComfyUI's quantiles are over time, here they are over sigma, as in A1111")
-    if sampler.stochastic:
-        missed.append(f"the noise between the steps of {sampler.name}: ComfyUI draws it from another seed")
-    return missed

@@ -1,17 +1,11 @@
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
+from calotype.dialects.a1111 import parameters, recipe_of
+from calotype.dialects.infotext import parse
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.diffusion.schedulers import SCHEDULERS
-from calotype.errors import CalotypeError
-from calotype.imaging.a1111 import parameters, parse, recipe_of
-from calotype.imaging.provenance import Provenance, read_provenance
 from calotype.recipe import Recipe, Record
 
 PICTURE = """a (red:1.3) cat,
@@ -67,22 +61,6 @@ def test_a_picture_of_a1111s_as_it_reads_it() -> None:
     assert (recipe.sampler, recipe.scheduler, recipe.steps, recipe.seed) == ("DPM++ 2M", "karras", 30, 965400086)
     assert (recipe.width, recipe.height, recipe.cfg_scale, recipe.rng) == (512, 768, 7.5, "philox")
     assert missed == []
-
-
-@pytest.mark.parametrize(
-    ("text", "pairs"),
-    [
-        ("", {"Prompt": "", "Negative prompt": ""}),
-        ("a: 1, b: 2", {"Prompt": "a: 1, b: 2", "Negative prompt": ""}),
-        ("x\nab: 1, bc: 2, cd: 3", {"Prompt": "x", "Negative prompt": "", "ab": "1", "bc": "2", "cd": "3"}),
-        ("  a  \n b \nNegative prompt:c", {"Prompt": "a\nb", "Negative prompt": "c"}),
-        ('aa: "x, \\"y\\": z", bb: "\\q", cc:, dd: 1x2', {
-            "Prompt": "", "Negative prompt": "", "aa": 'x, "y": z', "bb": '"\\q"', "dd-1": "1", "dd-2": "2",
-        }),
-    ],
-)  # fmt: skip
-def test_the_corners_of_its_reader(text: str, pairs: dict[str, str]) -> None:
-    assert parse(text) == pairs
 
 
 NOISY = ("DPM fast", "DPM adaptive")
@@ -204,170 +182,6 @@ def test_what_is_written_is_read_back(**fields: object) -> None:
         versions={}, digests=(),
     )  # fmt: skip
     assert recipe_of(parameters(record))[0] == (recipe.but(eta=0) if recipe.sampler in NOISY else recipe)
-
-
-def save(path: Path, key: str, text: str) -> Path:
-    info = PngInfo()
-    info.add_text(key, text)
-    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
-    return path
-
-
-def test_pictures_of_a1111_are_read(tmp_path: Path) -> None:
-    found = read_provenance(save(tmp_path / "a.png", "parameters", PICTURE))
-    assert (found.recipe.steps, found.model, found.model_hash) == (30, "v1-5", "6ce0")
-    comment = b"UNICODE\0" + PICTURE.replace("cat", "猫").encode("utf-16-be")
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = comment
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
-    assert "猫" in read_provenance(tmp_path / "a.jpg").recipe.prompt
-
-
-GRAPH = {
-    "3": {"class_type": "KSampler", "inputs": {
-        "seed": 5, "steps": 12, "cfg": 6.5, "sampler_name": "dpmpp_2m", "scheduler": "karras", "denoise": 1,
-        "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}},
-    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "v1-5.safetensors"}},
-    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 640, "batch_size": 1}},
-    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["4", 1]}},
-    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "text", "clip": ["4", 1]}},
-    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
-    "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}},
-}  # fmt: skip
-
-
-def changed(node: str, **inputs: object) -> str:
-    return json.dumps({**GRAPH, node: {**GRAPH[node], "inputs": {**GRAPH[node]["inputs"], **inputs}}})
-
-
-def _stopping_at(layer: int) -> str:
-    node = {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": layer}}
-    return json.dumps({**GRAPH, "12": node})
-
-
-def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
-    found = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(GRAPH)))
-    assert found.recipe == Recipe(
-        prompt="a cat", negative_prompt="text", seed=5, steps=12, cfg_scale=6.5, sampler="DPM++ 2M", scheduler="karras",
-        width=512, height=640, prompt_style="comfyui",
-    )  # fmt: skip
-    assert len(found.not_honoured) == 1
-    assert (found.model, found.model_hash) == ("v1-5.safetensors", "")
-
-
-@pytest.mark.parametrize(
-    ("text", "listed"),
-    [
-        (changed("3", denoise=0.5), "denoise 0.5"),
-        (changed("5", batch_size=2), "batch_size"),
-        (changed("3", sampler_name="seeds_9"), "unknown sampler"),
-        (changed("3", steps=0), "steps is 0"),
-        (json.dumps({**GRAPH, "10": {"class_type": "FreeU", "inputs": {}}}), "FreeU (node 10)"),
-        (changed("3", sampler_name="euler_ancestral"), "another seed"),
-        (changed("3", scheduler="beta"), "over time"),
-    ],
-)
-def test_what_of_a_graph_cannot_be_honoured_is_listed(tmp_path: Path, text: str, listed: str) -> None:
-    lines = read_provenance(save(tmp_path / "a.png", "prompt", text)).not_honoured
-    assert len(lines) == 2
-    assert any(listed in line for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("asked", "listed"),
-    [
-        ({"sampler_name": "ddim"}, []),
-        ({"scheduler": "ddim_uniform", "steps": 20}, []),
-        ({"scheduler": "ddim_uniform", "steps": 19, "sampler_name": "dpm_2"}, []),
-        ({"scheduler": "ddim_uniform", "steps": 30}, ["31 at 30 steps in other programs, here 30"]),
-        ({"scheduler": "simple", "sampler_name": "ddim"}, ["the end of DDIM: ComfyUI's is 0"]),
-        (
-            {"scheduler": "ddim_uniform", "steps": 20, "sampler_name": "ddim"},
-            ["ComfyUI's is sigma, here it is sqrt", "the end of DDIM"],
-        ),
-        ({"sampler_name": "uni_pc"}, ["UniPC: ComfyUI leaves out the last but one"]),
-        ({"sampler_name": "uni_pc_bh2"}, ["UniPC bh2: ComfyUI leaves out the last but one"]),
-    ],
-    ids=str,
-)
-def test_levels_that_comfyui_has_otherwise_are_listed(
-    tmp_path: Path, asked: dict[str, object], listed: list[str]
-) -> None:
-    lines = read_provenance(save(tmp_path / "a.png", "prompt", changed("3", **asked))).not_honoured
-    assert len(lines) == len(listed)
-    assert all(expected in line for expected, line in zip(listed, lines, strict=True))
-
-
-def test_nodes_between_are_followed_and_the_layer_is_read(tmp_path: Path) -> None:
-    graph = {
-        **json.loads(changed("6", text=["11", 0])),
-        "12": json.loads(_stopping_at(-2))["12"],
-        "11": {"class_type": "PrimitiveString", "inputs": {"value": "a dog"}},
-    }
-    recipe = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(graph))).recipe
-    assert (recipe.prompt, recipe.clip_skip) == ("a dog", 2)
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "expected", "listed"),
-    [
-        ("prompt", _stopping_at(-3), 2, []),
-        ("prompt", _stopping_at(-2), 1, []),
-        ("prompt", _stopping_at(-1), 1, ["clip_skip 1: the model leaves out more by itself"]),
-        ("prompt", json.dumps(GRAPH), 1, []),
-        (
-            "parameters",
-            f"{LINE}, RNG: CPU, Clip skip: 2",
-            1,
-            ["clip_skip 2: A1111 heeds it for Stable Diffusion 1 alone"],
-        ),
-        ("parameters", f"{LINE}, RNG: CPU, Clip skip: 1", 1, []),
-        ("parameters", f"{LINE}, RNG: CPU", 1, []),
-    ],
-)
-def test_layers_are_counted_as_the_program_does(
-    key: str, text: str, expected: int, listed: list[str], tmp_path: Path
-) -> None:
-    """For a model that leaves out the last layer by itself, such as SDXL; for Stable Diffusion 1 all count alike."""
-    found = read_provenance(save(tmp_path / "a.png", key, text))
-    assert found.fitted("SD 1.x") is found
-    fitted = found.fitted("SDXL")
-    assert found.fitted("SD 2.x") == fitted
-    assert fitted.recipe.clip_skip == expected
-    assert list(fitted.not_honoured[len(found.not_honoured) :]) == listed
-    assert fitted.recipe.but(clip_skip=1) == found.recipe.but(clip_skip=1)
-
-
-@pytest.mark.parametrize(
-    ("family", "name"),
-    [
-        ("SD 1.x", "align_your_steps"), ("SD 2.x", "align_your_steps"), ("SDXL", "align_your_steps_sdxl"),
-        ("SDXL refiner", "align_your_steps_sdxl"),
-    ],
-)  # fmt: skip
-def test_align_your_steps_is_of_the_models_family(family: str, name: str, record: Record, tmp_path: Path) -> None:
-    line = f"{LINE}, Schedule type: Align Your Steps"
-    for more in ("", ", Hires upscale: 2, Hires schedule type: Align Your Steps"):
-        fitted = read_provenance(save(tmp_path / "a.png", "parameters", line + more)).fitted(family)
-        assert (fitted.recipe.scheduler, fitted.recipe.hr_scheduler) == (name, name if more else None)
-    other = read_provenance(save(tmp_path / "a.png", "parameters", f"{LINE}, Schedule type: Karras")).fitted(family)
-    assert other.recipe.scheduler == "karras"
-    own = Provenance(record.recipe.but(scheduler="align_your_steps"), "", "", (), record)
-    assert own.fitted(family) is own
-
-
-@pytest.mark.parametrize(
-    ("key", "text"),
-    [
-        ("prompt", "{"), ("prompt", "[]"), ("prompt", "{}"), ("prompt", '{"1": 2}'), ("comment", "hello"),
-        ("prompt", changed("5", batch_size="x")), ("prompt", "[" * 5000),
-        ("parameters", "p\nSteps: 9, Sampler: Euler, Hires resize-1: x, Hires resize-2: y"),
-    ],
-)  # fmt: skip
-def test_hostile_texts_are_one_line(tmp_path: Path, key: str, text: str) -> None:
-    with pytest.raises(CalotypeError) as error:
-        read_provenance(save(tmp_path / "a.png", key, text))
-    assert "\n" not in str(error.value)
 
 
 @given(text=st.text(max_size=300))

@@ -1,0 +1,1 @@
+"""What other programs write about a picture, as recipes, and back: A1111's text, ComfyUI's graphs."""

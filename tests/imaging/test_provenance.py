@@ -1,0 +1,99 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from calotype.errors import CalotypeError
+from calotype.imaging.provenance import Provenance, read_provenance
+from calotype.recipe import Record
+from graphs import GRAPH, changed, stopping_at
+
+LINE = "a cat\nSteps: 9, Sampler: Euler a, Size: 64x64"
+
+
+def save(path: Path, key: str, text: str) -> Path:
+    info = PngInfo()
+    info.add_text(key, text)
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+    return path
+
+
+def test_pictures_of_a1111_are_read(tmp_path: Path) -> None:
+    text = f"{LINE}, Model hash: 6ce0, Model: v1-5"
+    found = read_provenance(save(tmp_path / "a.png", "parameters", text))
+    assert (found.recipe.steps, found.model, found.model_hash) == (9, "v1-5", "6ce0")
+    comment = b"UNICODE\0" + text.replace("cat", "猫").encode("utf-16-be")
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = comment
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    assert "猫" in read_provenance(tmp_path / "a.jpg").recipe.prompt
+
+
+def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
+    found = read_provenance(save(tmp_path / "a.png", "prompt", json.dumps(GRAPH)))
+    assert (found.recipe.steps, found.model, found.model_hash) == (12, "v1-5.safetensors", "")
+    assert len(found.not_honoured) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected", "listed"),
+    [
+        ("prompt", stopping_at(-3), 2, []),
+        ("prompt", stopping_at(-2), 1, []),
+        ("prompt", stopping_at(-1), 1, ["clip_skip 1: the model leaves out more by itself"]),
+        ("prompt", json.dumps(GRAPH), 1, []),
+        (
+            "parameters",
+            f"{LINE}, RNG: CPU, Clip skip: 2",
+            1,
+            ["clip_skip 2: A1111 heeds it for Stable Diffusion 1 alone"],
+        ),
+        ("parameters", f"{LINE}, RNG: CPU, Clip skip: 1", 1, []),
+        ("parameters", f"{LINE}, RNG: CPU", 1, []),
+    ],
+)
+def test_layers_are_counted_as_the_program_does(
+    key: str, text: str, expected: int, listed: list[str], tmp_path: Path
+) -> None:
+    """For a model that leaves out the last layer by itself, such as SDXL; for Stable Diffusion 1 all count alike."""
+    found = read_provenance(save(tmp_path / "a.png", key, text))
+    assert found.fitted("SD 1.x") is found
+    fitted = found.fitted("SDXL")
+    assert found.fitted("SD 2.x") == fitted
+    assert fitted.recipe.clip_skip == expected
+    assert list(fitted.not_honoured[len(found.not_honoured) :]) == listed
+    assert fitted.recipe.but(clip_skip=1) == found.recipe.but(clip_skip=1)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("SD 1.x", "align_your_steps"), ("SD 2.x", "align_your_steps"), ("SDXL", "align_your_steps_sdxl"),
+        ("SDXL refiner", "align_your_steps_sdxl"),
+    ],
+)  # fmt: skip
+def test_align_your_steps_is_of_the_models_family(family: str, name: str, record: Record, tmp_path: Path) -> None:
+    line = f"{LINE}, Schedule type: Align Your Steps"
+    for more in ("", ", Hires upscale: 2, Hires schedule type: Align Your Steps"):
+        fitted = read_provenance(save(tmp_path / "a.png", "parameters", line + more)).fitted(family)
+        assert (fitted.recipe.scheduler, fitted.recipe.hr_scheduler) == (name, name if more else None)
+    other = read_provenance(save(tmp_path / "a.png", "parameters", f"{LINE}, Schedule type: Karras")).fitted(family)
+    assert other.recipe.scheduler == "karras"
+    own = Provenance(record.recipe.but(scheduler="align_your_steps"), "", "", (), record)
+    assert own.fitted(family) is own
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("prompt", "{"), ("prompt", "[]"), ("prompt", "{}"), ("prompt", '{"1": 2}'), ("comment", "hello"),
+        ("prompt", changed("5", batch_size="x")), ("prompt", "[" * 5000),
+        ("parameters", "p\nSteps: 9, Sampler: Euler, Hires resize-1: x, Hires resize-2: y"),
+    ],
+)  # fmt: skip
+def test_hostile_texts_are_one_line(tmp_path: Path, key: str, text: str) -> None:
+    with pytest.raises(CalotypeError) as error:
+        read_provenance(save(tmp_path / "a.png", key, text))
+    assert "\n" not in str(error.value)
