@@ -13,6 +13,8 @@ from calotype.diffusion.names import AUTOMATIC, spelling
 from calotype.errors import CalotypeError
 
 MAX_SEED = 2**64 - 1
+MAX_SIDE = 4096
+"""Of a picture, in pixels."""
 SAMPLER = "DPM++ 2M"
 """The sampler of models that name none."""
 PROMPTS = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")
@@ -46,12 +48,11 @@ def _unlimited(value: float | None) -> float | None:
     return value or None
 
 
-_LARGEST = 4096
-Side = Annotated[int, Field(ge=16, le=_LARGEST, multiple_of=8)]
+Side = Annotated[int, Field(ge=16, le=MAX_SIDE, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(ge=0, le=100)]
 Length = Annotated[int, Field(ge=0, le=65536)]
-Border = Annotated[int, Field(ge=0, le=4096)]
+Border = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 Seed = Annotated[int, BeforeValidator(_drawn), Field(ge=0, le=MAX_SEED)]
 
 
@@ -277,8 +278,8 @@ class Recipe(_Value):
             raise ValueError("the noise's size has two sides: give both seed_resize_from_w and seed_resize_from_h.")
         if self.refiner_switch_at is not None and self.refiner_checkpoint is None:
             raise ValueError("refiner_switch_at says when another model takes over: name it with refiner_checkpoint.")
-        if max(self.width or 0, self.height or 0) * self.hr_scale > _LARGEST:
-            raise ValueError(f"hr_scale {self.hr_scale:g} would make more than {_LARGEST} pixels: choose a lower one.")
+        if max(self.width or 0, self.height or 0) * self.hr_scale > MAX_SIDE:
+            raise ValueError(f"hr_scale {self.hr_scale:g} would make more than {MAX_SIDE} pixels: choose a lower one.")
         if self.init_image is None and (self.mask is not None or any(self.outpaint)):
             raise ValueError("there is a mask or a border, but no picture to paint on: give init_image.")
         return self

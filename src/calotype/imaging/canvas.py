@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from calotype.errors import CalotypeError
-from calotype.recipe import Recipe
+from calotype.recipe import MAX_SIDE, Recipe
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
@@ -49,7 +49,7 @@ def natural_size(recipe: Recipe, picture: Image.Image) -> tuple[int, int]:
     left, top, right, bottom = recipe.outpaint
     sides = (picture.width + left + right, picture.height + top + bottom)
     width, height = (max(side // 8 * 8, 16) for side in sides)
-    if max(width, height) > 4096:
+    if max(width, height) > MAX_SIDE:
         raise CalotypeError(f"a picture of {width}x{height} is too large to work on: give width and height.")
     return width, height
 
