@@ -12,8 +12,8 @@ from typing import get_args
 from PIL.PngImagePlugin import PngInfo
 
 import calotype
+from calotype.data.banks import load_bank
 from calotype.data.prompts import Category, prompts
-from calotype.data.sprites import load_bank
 from calotype.imaging.sheet import contact_sheet
 
 FILE = Path(__file__).with_name("held-out.png")

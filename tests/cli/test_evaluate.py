@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from calotype import cli
-from calotype.data.sprites import drawn_bank
+from calotype.data.banks import drawn_bank
 from calotype.lab import detector, suite
 from calotype.lab.suite import Plan
 from calotype.recipe import Recipe
@@ -23,7 +23,7 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
         return evaluate(studio, small, *places) if len(asked) == 1 else iter(())
 
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("calotype.data.sprites.load_bank", drawn_bank)
+    monkeypatch.setattr("calotype.data.banks.load_bank", drawn_bank)
     monkeypatch.setattr(detector, "BATCH", 2)
     monkeypatch.setattr(detector, "STEPS", 2)
     monkeypatch.setattr(suite, "evaluate", once)

@@ -7,10 +7,11 @@ from itertools import pairwise
 import pytest
 
 from calotype.data import art
+from calotype.data.banks import drawn_bank, load_bank
 from calotype.data.captions import plural
 from calotype.data.colours import COLOURS
 from calotype.data.scenes import Spec
-from calotype.data.sprites import SpriteBank, drawn_bank, load_bank
+from calotype.data.sprites import SpriteBank
 from data.fetched import here
 from data.words import by_word
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calotype.data.banks import drawn_bank
 from calotype.data.colours import COLOURS, shade
 from calotype.data.scenes import Object, Spec, World, render
-from calotype.data.sprites import Sprite, SpriteBank, drawn_bank
+from calotype.data.sprites import Sprite, SpriteBank
 from calotype.errors import CalotypeError
 from data.words import by_word, nearest
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from calotype.data import art
+from calotype.data.banks import load_bank
 from calotype.data.fluent import icons
 from calotype.data.names import EmojiName
 from calotype.data.noto import bitmaps
-from calotype.data.sprites import load_bank
 from calotype.data.styles import pictures, source
 from calotype.data.svg import drawn_svg
 from calotype.data.twemoji import layered

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from calotype.data.banks import drawn_bank
 from calotype.data.scenes import Scene, World
-from calotype.data.sprites import SpriteBank, drawn_bank
+from calotype.data.sprites import SpriteBank
 from calotype.lab.matching import Matcher
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calotype import api, cli
-from calotype.data import sprites
+from calotype.data import banks
 from calotype.data.captions import caption
 from calotype.data.prompts import prompts
 from calotype.data.scenes import render
@@ -176,7 +176,7 @@ def test_the_command_writes_a_page_and_makes_no_picture_twice(bank, tiny_folder,
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(detector, "BATCH", 2)
     monkeypatch.setattr(detector, "STEPS", 2)
-    monkeypatch.setattr(sprites, "load_bank", lambda: bank)
+    monkeypatch.setattr(banks, "load_bank", lambda: bank)
     list(detector.train(bank, 2))
     command = ["study", "abilities", "--cases", "2", "--steps", "1", "--model", str(tiny_folder)]
     assert cli.main([*command, "-o", str(tmp_path / "out")]) == 0

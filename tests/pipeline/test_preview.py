@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from calotype import cli
 from calotype.api import EMBEDDED, Studio, load
+from calotype.data.banks import drawn_bank
 from calotype.data.scenes import World
-from calotype.data.sprites import drawn_bank
 from calotype.imaging.pixels import to_pixels
 from calotype.pipeline import preview
 from calotype.pipeline.preview import latent_rgb

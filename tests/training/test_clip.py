@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from calotype.configs import PRESETS
+from calotype.data.banks import drawn_bank
 from calotype.data.negatives import negatives
-from calotype.data.sprites import drawn_bank
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import clip, tokenizer
 from calotype.training.clip import NEGATIVES, ClipTask

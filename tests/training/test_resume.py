@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from calotype.data.sprites import drawn_bank
+from calotype.data.banks import drawn_bank
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import clip, tokenizer, trainer
 from calotype.training.clip import ClipTask

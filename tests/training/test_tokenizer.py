@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
-from calotype.data.sprites import drawn_bank
+from calotype.data.banks import drawn_bank
 from calotype.errors import CalotypeError
 from calotype.text.tokenizer import END, START, Tokenizer
 from calotype.training import tokenizer

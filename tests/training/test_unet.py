@@ -19,9 +19,9 @@ import calotype
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.networks import Networks
 from calotype.configs import EMBEDDED, PRESETS, ImageConfig, ModelConfig
+from calotype.data.banks import drawn_bank
 from calotype.data.captions import caption
 from calotype.data.scenes import World
-from calotype.data.sprites import drawn_bank
 from calotype.errors import CalotypeError
 from calotype.imaging.pixels import to_unit
 from calotype.model import Model

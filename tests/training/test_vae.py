@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from calotype.data.banks import drawn_bank
 from calotype.data.scenes import World
-from calotype.data.sprites import drawn_bank
 from calotype.imaging.pixels import to_unit
 from calotype.training import scenes
 from calotype.training.run_file import Phase

@@ -48,7 +48,7 @@ def evaluate(
     from calotype import api
 
     try:
-        from calotype.data.sprites import load_bank
+        from calotype.data.banks import load_bank
         from calotype.lab import suite
     except ImportError as error:
         raise lacking("measuring", error.name, "lab") from error

@@ -86,7 +86,7 @@ def abilities(
     from calotype import api
 
     try:
-        from calotype.data.sprites import load_bank
+        from calotype.data.banks import load_bank
         from calotype.lab import abilities_page as lab
     except ImportError as error:
         raise lacking("measuring", error.name, "lab") from error

@@ -1,19 +1,12 @@
-"""Sprites: pictures of single things with names, and banks of them."""
+"""Sprites: pictures of single things with names, and what a bank of them is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from safetensors import safe_open
-from safetensors.numpy import save_file
-
-from calotype.checkpoints.hashes import files_hash
-from calotype.data.things import THINGS
-from calotype.files import cache_dir, damage_told, written_whole
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -56,38 +49,7 @@ class SpriteBank:
         return found
 
 
-def load_bank(style: str = "noto") -> SpriteBank:
-    """The bank of the vocabulary (``things``) in a style of ``art.STYLES``, or the ``drawn`` one; from the cache, made
-    from the art the first time, and again where the art has become another.
-
-    Raises CalotypeError when the art has not been fetched, or when the style is unknown.
-    """
-    from calotype.data.styles import pictures, source
-
-    if style == "drawn":
-        return drawn_bank()
-    things = {code: names for members in THINGS.values() for code, names in members.items()}
-    vocabulary = blake2b(" ".join(things).encode(), digest_size=4).hexdigest()
-    art = source(style)
-    version = files_hash(sorted(art.iterdir()) if art.is_dir() else [art])[:8]
-    path = cache_dir("banks") / f"{style}-{vocabulary}-{version}.safetensors"
-    if not path.exists():
-        found = {code: crop(pixels) for code, pixels in pictures(style, list(things)).items()}
-        with written_whole(path) as temporary:
-            save_file(found, temporary)
-    with damage_told(path, "remove it, and it is made anew"), safe_open(path, framework="numpy") as file:
-        sprites = [Sprite(code, names[0], names[1:], file.get_tensor(code)) for code, names in things.items()]
-    return SpriteBank(style, tuple(sprites))
-
-
 def crop(pixels: Pixels) -> Pixels:
     """The smallest part of an RGBA picture (h, w, 4) that holds every pixel of alpha above 8."""
     rows, columns = np.nonzero(pixels[..., 3] > 8)
     return np.ascontiguousarray(pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1])
-
-
-def drawn_bank() -> SpriteBank:
-    """Stand-in sprites drawn on the spot: a world for tests and for machines without art."""
-    from calotype.data.drawn import drawn
-
-    return SpriteBank("drawn", tuple(drawn()))

@@ -9,9 +9,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from calotype.data import scenes as data
+from calotype.data.banks import load_bank
 from calotype.data.scenes import Scene, World
 from calotype.data.spec import Spec
-from calotype.data.sprites import SpriteBank, load_bank
+from calotype.data.sprites import SpriteBank
 
 FIXED = 20_000_000
 """Where the seeds of the fixed scenes begin that evaluations and sheets show."""
