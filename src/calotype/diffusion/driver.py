@@ -72,4 +72,5 @@ def _step(sampler: Sampler, denoiser_at: DenoiserAt, plan: Plan, noise: Noise, s
     def denoise(x: Tensor, sigma: float) -> Denoised:
         return denoiser_at(Moment(state.index, step, plan.steps, next(calls)))(x, sigma)
 
-    return replace(sampler.step(denoise, plan, noise, state), calls=next(calls))
+    after = sampler.step(denoise, plan, noise, state)
+    return replace(after, calls=next(calls))  # the number that the next call would have is how many there were

@@ -1,7 +1,8 @@
 """Model + Recipe -> states -> Picture: the one place where the networks meet the mathematics.
 
-A recipe becomes passes (`passes`); a pass is words (`words`), guides (`guides`) and a scene (`scene`), three files that
-do not know each other; `run` puts them together and asks the driver.
+A recipe becomes passes (`passes`); a pass is words (`words`), guides (`guides`) and a painting (`painting`, which has
+its noise and the networks' tiles), three files that do not know each other; `extras` adds to the words what some U-Nets
+are told beside them; `run` puts all together and asks the driver.
 """
 
 from calotype.pipeline.check import check

@@ -24,6 +24,12 @@ class Pass(Recipe):
     passed: int = 0
     """Steps of the passes before."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        assert self.width is not None and self.height is not None, "the recipe is settled"
+        return self.width, self.height
+
 
 def settle(model: Model, recipe: Recipe, inputs: Inputs | None = None) -> Recipe:
     """The recipe with all that it left to the model, and to the picture it begins with, filled in.
@@ -69,8 +75,7 @@ def passes(recipe: Recipe) -> list[Pass]:
     first = Pass(**{**dict(recipe), "hr_scale": 1})
     if recipe.hr_scale == 1:
         return [first]
-    assert recipe.width is not None and recipe.height is not None
-    width, height = (int(side * recipe.hr_scale) // 8 * 8 for side in (recipe.width, recipe.height))
+    width, height = (int(side * recipe.hr_scale) // 8 * 8 for side in first.size)
     second = first.but(
         passed=first.steps, width=width, height=height, steps=recipe.hr_steps or recipe.steps,
         sampler=recipe.hr_sampler, scheduler=recipe.hr_scheduler, denoising_strength=recipe.hr_denoising_strength,

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,13 +19,13 @@ from calotype.diffusion.samplers import SAMPLERS, Denoiser, SamplerState
 from calotype.errors import CalotypeError
 from calotype.imaging.inputs import Inputs
 from calotype.imaging.picture import Picture
-from calotype.imaging.pixels import to_image
 from calotype.imaging.reading import fingerprint
 from calotype.model import Model
 from calotype.pipeline.check import check
+from calotype.pipeline.extras import with_extras
 from calotype.pipeline.guides import guide_at
+from calotype.pipeline.painting import Painting
 from calotype.pipeline.passes import Pass, levels, passes, settle
-from calotype.pipeline.scene import Scene
 from calotype.pipeline.words import asked_at
 from calotype.recipe import Recipe, Record
 
@@ -71,23 +71,14 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     inputs = state.inputs if state else Inputs(recipe)
     recipe = settle(model, recipe, inputs)
     check(model, recipe, inputs)
-    scenes = [Scene(model, part, inputs) for part in passes(recipe)]
-    begun = state.passage if state else 0
-    for number, scene in enumerate(scenes[begun:], begun):
-        with _memory_errors_told(scene.part):
-            sigmas = levels(model, scene.part)
-            if state and state.passage == number:
-                if len(sigmas) == 1:
-                    continue
-                start: SamplerState | None = state.state
-            else:
-                sigma = float(sigmas[0])
-                x = scene.enlarge(_latent(scenes[number - 1], state), sigma) if state else scene.start(sigma)
-                start = None if x is None else SamplerState(x, x)
-            for current in _sampled(scene, sigmas, start):
-                digests = state.digests if state else ()
-                state = RunState(number, current, inputs, (*digests, digest(current.x)))
-                yield state
+    paintings = [Painting(model, pass_, inputs) for pass_ in passes(recipe)]
+    last = state
+    for number in range(last.passage if last else 0, len(paintings)):
+        with _memory_errors_told(paintings[number].pass_):
+            for current in _sampled(paintings, number, last):
+                digests = last.digests if last else ()
+                last = RunState(number, current, inputs, (*digests, digest(current.x)))
+                yield last
 
 
 @torch.inference_mode()
@@ -99,16 +90,16 @@ def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
     recipe = settle(model, recipe, last.inputs)
-    scene = Scene(model, passes(recipe)[last.passage], last.inputs)
-    with _memory_errors_told(scene.part):
-        latent = _latent(scene, last)
+    painting = Painting(model, passes(recipe)[last.passage], last.inputs)
+    with _memory_errors_told(painting.pass_):
+        latent = _latent(painting, last)
         if not latent.isfinite().all():
             wider = ", or choose a wider dtype" if model.dtype == torch.float16 else ""
             raise CalotypeError(
                 f"the picture's numbers grew past all bounds: lower the prompt's weights, or cfg_scale{wider}."
             )
-        image = to_image(scene.decode(latent))
-    image = scene.canvas.finish(image) if scene.canvas else image
+        image = painting.decode(latent)
+    image = painting.canvas.finish(image) if painting.canvas else image
     return Picture.of(image, record(model, recipe, last).but(pixels=fingerprint(image)))
 
 
@@ -117,44 +108,59 @@ def digest(x: Tensor) -> str:
     return hashlib.sha256(x.to("cpu", torch.float32).contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
-def _sampled(scene: Scene, sigmas: Float[Tensor, "levels"], start: SamplerState | None) -> Iterable[SamplerState]:
+def _sampled(paintings: Sequence[Painting], number: int, last: RunState | None) -> Iterable[SamplerState]:
+    """The states of a pass after the ``last`` one, its own or the end of the pass before."""
+    painting = paintings[number]
+    pass_, model = painting.pass_, painting.model
+    sigmas = levels(model, pass_)
+    start = _start(paintings, number, float(sigmas[0]), last)
     if start and len(sigmas) == 1:
-        return [start]
-    sampler = SAMPLERS[scene.part.sampler]
-    part, model = scene.part, scene.model
-    denoiser_at = _experts_at(scene)
-    return driver.sample(sampler, denoiser_at, sigmas, scene.noise, None, start, model.schedule, **part.sampler_options)
+        return [] if last and last.passage == number else [start]
+    return driver.sample(
+        SAMPLERS[pass_.sampler], _experts_at(painting), sigmas, painting.noise,
+        x=None, state=start, schedule=model.schedule, **pass_.sampler_options,
+    )  # fmt: skip
 
 
-def _experts_at(scene: Scene) -> DenoiserAt:
+def _start(paintings: Sequence[Painting], number: int, sigma: float, last: RunState | None) -> SamplerState | None:
+    """Where a pass begins: at a saved state of its own, at the enlarged end of the pass before, or as its picture says.
+
+    None is noise alone.
+    """
+    if last and last.passage == number:
+        return last.state
+    painting = paintings[number]
+    x = painting.enlarge(_latent(paintings[number - 1], last), sigma) if last else painting.start(sigma)
+    return None if x is None else SamplerState(x, x)
+
+
+def _experts_at(painting: Painting) -> DenoiserAt:
     """The model's denoiser, and from a noise level on the refiner's, where the recipe asks for one."""
-    alone, part = _denoiser_at(scene), scene.part
-    if part.refiner_checkpoint is None:
+    alone, pass_ = _denoiser_at(painting), painting.pass_
+    if pass_.refiner_checkpoint is None:
         return alone
-    refiner, schedule = scene.model.refiner, scene.model.schedule
-    assert refiner is not None and part.refiner_switch_at is not None, "the recipe is settled, its refiner is loaded"
-    below = round(len(schedule.sigmas) * (1 - part.refiner_switch_at))
-    refined = _denoiser_at(replace(scene, model=refiner))
+    refiner, schedule = painting.model.refiner, painting.model.schedule
+    assert refiner is not None and pass_.refiner_switch_at is not None, "the recipe is settled, its refiner is loaded"
+    below = round(len(schedule.sigmas) * (1 - pass_.refiner_switch_at))
+    refined = _denoiser_at(replace(painting, model=refiner))
     return handing_over(alone, refined, lambda sigma: round(float(schedule.t(sigma))) < below)
 
 
-def _denoiser_at(scene: Scene) -> DenoiserAt:
-    """Words, guides and scene, each bound to the moment, around one prediction."""
-    model, part = scene.model, scene.part
-    asked, guide = asked_at(model, part), guide_at(part, model.parameterization, always=model.edits)
-    predict = scene.predict()
+def _denoiser_at(painting: Painting) -> DenoiserAt:
+    """Words, guides and painting, each bound to the moment, around one prediction."""
+    model, pass_ = painting.model, painting.pass_
+    asked = with_extras(asked_at(model, pass_), painting)
+    guide = guide_at(pass_, model.parameterization, always=model.edits)
 
     def denoiser_at(moment: Moment) -> Denoiser:
         positive, negative = asked(moment)
-        shown = [(scene.shown(condition), weight) for condition, weight in positive]
-        without = scene.shown(negative, negative=True)
-        return scene.behind(guided(predict, shown, without, guide(moment)), predict, without)
+        return painting.held_to_picture(guided(painting.tiles.predict, positive, negative, guide(moment)), negative)
 
     return denoiser_at
 
 
-def _latent(scene: Scene, state: RunState) -> Tensor:
-    return scene.kept(driver.latent(state.x, float(levels(scene.model, scene.part)[-1])))
+def _latent(painting: Painting, state: RunState) -> Tensor:
+    return painting.pasted(driver.latent(state.x, float(levels(painting.model, painting.pass_)[-1])))
 
 
 def record(model: Model, recipe: Recipe, state: RunState) -> Record:
@@ -177,12 +183,12 @@ def record(model: Model, recipe: Recipe, state: RunState) -> Record:
 
 
 @contextmanager
-def _memory_errors_told(part: Pass) -> Iterator[None]:
+def _memory_errors_told(pass_: Pass) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # torch has a type of its own for GPUs only
         if not isinstance(error, MemoryError) and not any(said in str(error) for said in _NO_MEMORY):
             raise
         raise CalotypeError(
-            f"there is not enough memory for a picture of {part.width}x{part.height}: choose a smaller size."
+            f"there is not enough memory for a picture of {pass_.width}x{pass_.height}: choose a smaller size."
         ) from error
