@@ -1,4 +1,7 @@
-"""The quantiles of the beta distribution, for the scheduler that is named after it."""
+"""The quantiles of the beta distribution, for the scheduler that is named after it.
+
+Own code: scipy is in the extra `lab` only, and pictures must not need it.
+"""
 
 import math
 

@@ -20,7 +20,10 @@ class Moment:
     interval: int
     """The interval being crossed, from 0."""
     step: int
-    """The ladder's step in which that interval begins, from 0: its own number, but for samplers of other intervals."""
+    """The ladder's step in which that interval begins, from 0.
+
+    Equal to `interval`, except for samplers that make their own intervals (DPM fast, DPM adaptive).
+    """
     steps: int
     """Steps of the ladder."""
     call: int

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
 
 Sigmas = Float[Tensor, "levels"]
+Share = TypeVar("Share", float, Tensor)
 
 _RHO = 7.0
 """How much denser Karras' levels are at the low end (arXiv 2206.00364, section 3)."""
@@ -88,28 +90,35 @@ def linspace(schedule: Schedule, steps: int) -> Sigmas:
 
 def karras(schedule: Schedule, steps: int) -> Sigmas:
     """Evenly over sigma^(1 / rho): equation 5 of arXiv 2206.00364."""
-    return _from_the_top(schedule, steps, lambda low, high, part: (
-        high ** (1 / _RHO) + part * (low ** (1 / _RHO) - high ** (1 / _RHO))
-    ) ** _RHO)  # fmt: skip
+    return _from_the_top(schedule, steps, karras_ramp)
+
+
+def karras_ramp(low: float, high: float, share: Share) -> Share:
+    """The level at a share of the way of `karras` from high (share 0) to low (share 1)."""
+    top, bottom = high ** (1 / _RHO), low ** (1 / _RHO)
+    ramp: Share = (top + share * (bottom - top)) ** _RHO
+    return ramp
 
 
 def exponential(schedule: Schedule, steps: int) -> Sigmas:
     """Evenly over log sigma; k-diffusion's polyexponential is the same at its usual rho of 1."""
     return _from_the_top(
-        schedule, steps, lambda low, high, part: (math.log(low) + (1 - part) * math.log(high / low)).exp()
+        schedule, steps, lambda low, high, share: (math.log(low) + (1 - share) * math.log(high / low)).exp()
     )
 
 
 def kl_optimal(schedule: Schedule, steps: int) -> Sigmas:
     """Evenly over arctan sigma: the KL-optimal schedule for Gaussian data of arXiv 2404.14507."""
     return _from_the_top(
-        schedule, steps, lambda low, high, part: (part * math.atan(low) + (1 - part) * math.atan(high)).tan()
+        schedule, steps, lambda low, high, share: (share * math.atan(low) + (1 - share) * math.atan(high)).tan()
     )
 
 
 def beta(schedule: Schedule, steps: int) -> Sigmas:
     """By the quantiles of a beta distribution, dense at both ends (arXiv 2407.12173), over sigma as A1111 does."""
-    return _from_the_top(schedule, steps, lambda low, high, part: low + (high - low) * quantile(1 - part, _BETA, _BETA))
+    return _from_the_top(
+        schedule, steps, lambda low, high, share: low + (high - low) * quantile(1 - share, _BETA, _BETA)
+    )
 
 
 def linear_quadratic(schedule: Schedule, steps: int) -> Sigmas:
@@ -150,7 +159,7 @@ def _table(schedule: Schedule, steps: int, levels: tuple[float, ...]) -> Sigmas:
 
 
 def _from_the_top(schedule: Schedule, steps: int, curve: Callable[[float, float, Tensor], Tensor]) -> Sigmas:
-    """curve(lowest, highest, part), part from 0 to 1. An infinite highest level would take most steps for itself:
+    """curve(lowest, highest, share), share from 0 to 1. An infinite highest level would take most steps for itself:
     there the first step leads from it to the level of 99 % of the training time, and the curve begins there."""
     lowest, highest = schedule.sigmas[0].item(), schedule.sigmas[-1].item()
     if not schedule.ends_in_noise:

@@ -38,18 +38,18 @@ def windows(height: int, width: int, size: int, overlap: int) -> list[Window]:
     return [Window(top, left, min(size, height), min(size, width)) for top, left in product(rows, columns)]
 
 
-def blended(look: Callable[[Window], Tensor], parts: Sequence[Window], scale: int = 1) -> Tensor:
+def blended(look: Callable[[Window], Tensor], windows: Sequence[Window], scale: int = 1) -> Tensor:
     """The picture put together from what is seen through each window, `scale` times as large as the window.
 
     Where windows overlap, each counts the less the nearer its edge is.
     """
-    if len(parts) == 1:
-        return look(parts[0])
+    if len(windows) == 1:
+        return look(windows[0])
     total = weights = torch.zeros(())
-    height = max(part.top + part.height for part in parts) * scale
-    width = max(part.left + part.width for part in parts) * scale
-    for number, part in enumerate(parts):
-        seen, place = look(part), part.times(scale)
+    height = max(window.top + window.height for window in windows) * scale
+    width = max(window.left + window.width for window in windows) * scale
+    for number, window in enumerate(windows):
+        seen, place = look(window), window.times(scale)
         if number == 0:
             total = seen.new_zeros(*seen.shape[:2], height, width)
             weights = seen.new_zeros(1, 1, height, width)

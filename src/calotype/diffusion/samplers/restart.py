@@ -9,10 +9,10 @@ from calotype.diffusion.noise import Noise
 from calotype.diffusion.samplers.moves import CHURN, add_noise
 from calotype.diffusion.samplers.runge_kutta import heun
 from calotype.diffusion.samplers.state import Denoiser, Intervals, Plan, Sampler, SamplerState
+from calotype.diffusion.schedulers import karras_ramp
 
 _BOTTOM, _TOP = 0.1, 2.0
 """The levels between which it goes again, as in A1111."""
-_RHO = 7.0
 
 
 def restart(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
@@ -46,8 +46,7 @@ def restart_intervals(levels: Sequence[float]) -> Intervals:
 
 
 def _karras(highest: float, lowest: float, count: int) -> list[float]:
-    high, low = highest ** (1 / _RHO), lowest ** (1 / _RHO)
-    return [(high + k / (count - 1) * (low - high)) ** _RHO for k in range(count)]
+    return [karras_ramp(lowest, highest, k / (count - 1)) for k in range(count)]
 
 
 ROWS = (
