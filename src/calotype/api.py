@@ -38,7 +38,7 @@ class Studio(Model):
     def states(self, recipe: Recipe, state: RunState | None = None) -> Iterator[RunState]:
         """What sampling goes through: stop iterating to cancel, look at a state's ``x0`` to watch.
 
-        With a ``state`` of such a run, what comes after it.
+        Given a saved ``state``, only the states that follow it.
         """
         return pipeline.states(self.with_refiner(recipe), recipe, state)
 

@@ -25,7 +25,7 @@ from calotype.hardware import usual_dtype
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import Added, UNet
 from calotype.nn.vae import Autoencoder
-from calotype.text.conditions import Conditions, encode_prompts
+from calotype.text.conditions import Conditioning, encode_prompts
 from calotype.text.language import A1111, Language
 from calotype.text.tokenizer import Tokenizer
 
@@ -129,12 +129,12 @@ class Model:
         """What the U-Net computes in."""
         return self.unet.stem.weight.dtype
 
-    def conditions(self, prompts: Sequence[str], clip_skip: int = 1, language: Language = A1111) -> list[Conditions]:
+    def conditions(self, prompts: Sequence[str], clip_skip: int = 1, language: Language = A1111) -> list[Conditioning]:
         """What the U-Net is told about each prompt; all of one length."""
         return encode_prompts(prompts, self.tokenizers, self.text_encoders, clip_skip, language)
 
     def predict(
-        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]
+        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditioning]
     ) -> list[Float[Tensor, "1 c h w"]]:
         """The clean latent behind ``x`` = x0 + sigma * noise under each of the ``conditions``.
 
@@ -149,7 +149,7 @@ class Model:
         return [next(answers[length]) for length in lengths]
 
     def _together(
-        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]
+        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditioning]
     ) -> list[Float[Tensor, "1 c h w"]]:
         """`predict` of conditions of one length, in one batch."""
         count = len(conditions)
@@ -198,7 +198,7 @@ class Model:
         rest = (target or original) if len(self.text_encoders) == 2 else (score,)
         return torch.tensor([[*original, *corner, *rest]], dtype=torch.float32, device=self.device)
 
-    def _added(self, x: Tensor, conditions: Sequence[Conditions]) -> Added | None:
+    def _added(self, x: Tensor, conditions: Sequence[Conditioning]) -> Added | None:
         if self.config.unet.added_dim is None:
             return None
         height, width = (side * self.config.vae.downscale for side in x.shape[-2:])

@@ -44,7 +44,7 @@ def test_the_same_bytes_twice(studio: Studio) -> None:
 
 def test_it_goes_on_from_any_step_of_any_pass(studio: Studio) -> None:
     states = list(studio.states(RECIPE))
-    places = [(state.passage, state.index) for state in states]
+    places = [(state.pass_index, state.index) for state in states]
     assert places == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3)]
     for number, state in enumerate(states):
         rest = list(studio.states(RECIPE, state))
@@ -142,7 +142,7 @@ def test_what_the_second_pass_left_to_the_first_is_not_told_twice(studio: Studio
 def test_a_second_pass_of_strength_zero_enlarges_only(sampler: str, studio: Studio) -> None:
     recipe = RECIPE.but(hr_denoising_strength=0, mask=None, hr_sampler=sampler)
     *_, last_of_first, only = studio.states(recipe)
-    assert (last_of_first.passage, only.passage, only.index) == (0, 1, 0)
+    assert (last_of_first.pass_index, only.pass_index, only.index) == (0, 1, 0)
     expected = torch.nn.functional.interpolate(last_of_first.x, (10, 10), mode="bilinear")
     torch.testing.assert_close(only.x, expected)
 
@@ -150,7 +150,7 @@ def test_a_second_pass_of_strength_zero_enlarges_only(sampler: str, studio: Stud
 def test_a_second_pass_of_strength_zero_behind_a_mask_is_the_first_one_enlarged(studio: Studio) -> None:
     recipe = RECIPE.but(hr_scale=2, hr_denoising_strength=0, mask_blur=0)
     *_, last_of_first, only = states = list(studio.states(recipe))
-    assert (last_of_first.passage, only.passage, only.index) == (0, 1, 0)
+    assert (last_of_first.pass_index, only.pass_index, only.index) == (0, 1, 0)
     larger = PICTURE.resize((128, 128), Image.Resampling.LANCZOS)
     painted = torch.zeros(8, 8).bool()
     painted[2:6, 3:8] = True

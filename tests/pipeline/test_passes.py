@@ -85,7 +85,7 @@ def _begun(studio: Studio, prompt: str) -> Iterator[bool]:
     """Step by step of the second pass, whether the prompt has changed what plain "a" gives."""
     recipe = HIRES.but(hr_steps=6, hr_denoising_strength=0.5)
     for state, plain in zip(studio.states(recipe.but(hr_prompt=prompt)), studio.states(recipe), strict=True):
-        if state.passage:
+        if state.pass_index:
             yield not state.x.equal(plain.x)
 
 

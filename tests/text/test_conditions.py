@@ -6,7 +6,7 @@ from calotype.configs import TextConfig
 from calotype.errors import CalotypeError
 from calotype.nn.clip import TextEncoder
 from calotype.text.conditions import encode_prompts
-from calotype.text.language import language
+from calotype.text.language import language_of
 from calotype.text.tokenizer import END, START, Tokenizer
 
 
@@ -75,7 +75,7 @@ def test_clip_skip_leaves_out_layers_beyond_the_configured_ones(tokenizer: Token
 @torch.inference_mode()
 def test_a_weight_multiplies_the_vectors_of_its_words(tokenizer: Tokenizer, encoder: TextEncoder) -> None:
     def context(prompt: str, style: str, emphasis: str) -> Tensor:
-        return encode_prompts([prompt], [tokenizer], [encoder], language=language(style, emphasis))[0].context[0]
+        return encode_prompts([prompt], [tokenizer], [encoder], language=language_of(style, emphasis))[0].context[0]
 
     plain = context("a red cat", "a1111", "Original")
     no_norm = context("a (red:1.5) cat", "a1111", "No norm")
@@ -99,7 +99,7 @@ def test_a_network_in_half_precision_is_weighed_in_float32(
     encoder = encoder.bfloat16()
 
     def context(prompt: str, style: str, emphasis: str) -> Tensor:
-        return encode_prompts([prompt], [tokenizer], [encoder], language=language(style, emphasis))[0].context[0]
+        return encode_prompts([prompt], [tokenizer], [encoder], language=language_of(style, emphasis))[0].context[0]
 
     plain, empty = (context(prompt, "a1111", "Ignore").float() for prompt in ("a red cat", ""))
     factors = torch.ones(77, 1)

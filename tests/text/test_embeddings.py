@@ -11,10 +11,10 @@ from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
 from calotype.text.chunks import Chunk
 from calotype.text.embeddings import Vector, name_of
-from calotype.text.language import A1111, language
+from calotype.text.language import A1111, language_of
 from calotype.text.tokenizer import Tokenizer
 
-COMFYUI = language("comfyui", "Original")
+COMFYUI = language_of("comfyui", "Original")
 KNOWN = {"red.pt": 2, "styles/red cat.safetensors": 3, "Apple-7.bin": 1, "no.extension": 1}
 
 

@@ -21,13 +21,13 @@ def hints(studio: "Studio", settled: Sequence[Recipe]) -> Iterator[str]:
 
 def _words(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
     from calotype.pipeline import passes
-    from calotype.pipeline.words import spoken
+    from calotype.pipeline.words import read_prompts
     from calotype.text.words import unknown_words
 
     texts: dict[str, None] = {}
-    for part in chain.from_iterable(map(passes, settled)):
-        words, *prompts = spoken(part)
-        texts |= dict.fromkeys(map(words.plain, prompts))
+    for pass_ in chain.from_iterable(map(passes, settled)):
+        language, *prompts = read_prompts(pass_)
+        texts |= dict.fromkeys(map(language.plain, prompts))
     for word, near in unknown_words(" ".join(texts), studio.words).items():
         nearest = f"; the nearest it knows: {', '.join(near)}" if near else ""
         yield f'the model has never seen the word "{word}"{nearest}'

@@ -13,7 +13,7 @@ from calotype.recipe import Recipe
 if TYPE_CHECKING:
     from calotype.text.chunks import Chunk
     from calotype.text.prompt import Prompt
-    from calotype.text.schedule import Schedule
+    from calotype.text.schedule import PromptSchedule
     from calotype.text.tokenizer import Tokenizer
 
 _FIELDS = Recipe.model_fields
@@ -37,17 +37,17 @@ def tokens(
     Example: calotype tokens "a (red:1.3) apple on a [blue:green:0.5] background"
     """
     from calotype import api
-    from calotype.text.language import language
+    from calotype.text.language import language_of
     from calotype.text.mistakes import mistakes
     from calotype.text.words import unknown_words, words
 
     recipe = Recipe(prompt=prompt, steps=steps, prompt_style=prompt_style, emphasis=emphasis)
     known = dict(_embedding(each) for each in embedding or ())
-    spoken = language(recipe.prompt_style, recipe.emphasis)
-    read = spoken.prompt(prompt, steps, None)
+    language = language_of(recipe.prompt_style, recipe.emphasis)
+    read = language.prompt(prompt, steps, None)
     studio = api.load(model)
     tokenizer = studio.tokenizers[0]
-    chunks = {text: spoken.read(text, tokenizer, known) for text in read.texts()}
+    chunks = {text: language.read(text, tokenizer, known) for text in read.texts()}
     for place, message in mistakes(prompt, recipe.emphasis != "None") if recipe.prompt_style == "a1111" else []:
         start = prompt.rfind("\n", 0, place) + 1
         line, _, _ = prompt[start:].partition("\n")
@@ -55,7 +55,7 @@ def tokens(
     for line in _lines(read, chunks, steps, tokenizer):
         typer.echo(line)
     vocabulary = studio.words and studio.words.union(words(" ".join(["embedding", *known])) if known else ())
-    for word, near in unknown_words(spoken.plain(read), vocabulary).items():
+    for word, near in unknown_words(language.plain(read), vocabulary).items():
         typer.echo(f'unknown: "{word}"' + (f"; the nearest: {', '.join(near)}" if near else ""))
 
 
@@ -71,15 +71,15 @@ def _embedding(asked: str) -> tuple[str, int]:
 def _lines(prompt: "Prompt", chunks: "dict[str, list[Chunk]]", steps: int, tokenizer: "Tokenizer") -> Iterator[str]:
     for attachment in prompt.attachments:
         yield f"attached: {attachment.name}, text encoder {attachment.text_encoder:g}, U-Net {attachment.unet:g}"
-    for number, part in enumerate(prompt.parts, 1):
-        if len(prompt.parts) > 1 or part.weight != 1:
-            yield f"part {number} of {len(prompt.parts)}, weight {part.weight:g}"
-        for first, last, text in _spans(part.schedule, steps):
-            yield f"steps {first} to {last}: {text}" if len(part.schedule) > 1 else text
+    for number, subprompt in enumerate(prompt.subprompts, 1):
+        if len(prompt.subprompts) > 1 or subprompt.weight != 1:
+            yield f"part {number} of {len(prompt.subprompts)}, weight {subprompt.weight:g}"
+        for first, last, text in _spans(subprompt.schedule, steps):
+            yield f"steps {first} to {last}: {text}" if len(subprompt.schedule) > 1 else text
             yield from _chunk_lines(chunks[text], tokenizer)
 
 
-def _spans(schedule: "Schedule", steps: int) -> Iterator[tuple[int, int, str]]:
+def _spans(schedule: "PromptSchedule", steps: int) -> Iterator[tuple[int, int, str]]:
     """First and last step of each text, counted from 1."""
     first = 1
     for end, text in schedule:

@@ -13,16 +13,18 @@ from calotype.imaging.pixels import to_pixels
 from calotype.model import Model
 from calotype.pipeline.painting import Painting
 from calotype.pipeline.passes import Pass
-from calotype.pipeline.words import Asked
+from calotype.pipeline.words import PassConditions
 
 
-def with_extras(asked: Callable[[Moment], Asked], painting: Painting) -> Callable[[Moment], Asked]:
+def with_extras(
+    conditions_at: Callable[[Moment], PassConditions], painting: Painting
+) -> Callable[[Moment], PassConditions]:
     """The conditions of each moment, with the extra channels and the micro-conditioning that the U-Net takes."""
     channels = _channels(painting)
     told, told_negative = (_micro_conditions(painting.model, painting.pass_, negative) for negative in (False, True))
 
-    def with_them(moment: Moment) -> Asked:
-        positives, negative = asked(moment)
+    def with_them(moment: Moment) -> PassConditions:
+        positives, negative = conditions_at(moment)
         return (
             [(replace(each, channels=channels, micro_conditions=told), weight) for each, weight in positives],
             replace(negative, channels=channels, micro_conditions=told_negative),

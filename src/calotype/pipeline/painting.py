@@ -20,7 +20,7 @@ from calotype.model import Model
 from calotype.pipeline.noise import noise_of
 from calotype.pipeline.passes import Pass
 from calotype.pipeline.tiles import Tiles
-from calotype.text.conditions import Conditions
+from calotype.text.conditions import Conditioning
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Painting:
         larger = enlarged(latent, pass_.size, pass_.hr_upscaler, self.decode, self._encode, scale)
         return self._noised(larger, sigma)
 
-    def held_to_picture(self, denoiser: Denoiser, negative: Conditions) -> Denoiser:
+    def held_to_picture(self, denoiser: Denoiser, negative: Conditioning) -> Denoiser:
         """The denoiser, wrapped so that the result keeps to the picture.
 
         Outside the mask exactly, or as strongly as `image_cfg_scale` asks of an editing model.

@@ -87,35 +87,35 @@ def passes(recipe: Recipe) -> list[Pass]:
     return [_with_own_options(first, second), _with_own_options(second, first)]
 
 
-def levels(model: Model, part: Pass) -> Float[Tensor, "levels"]:
+def levels(model: Model, pass_: Pass) -> Float[Tensor, "levels"]:
     """A pass's noise levels: the last ones of a ladder where it changes a picture, and only the end at strength 0.
 
     A picture that is given takes as many steps of the recipe's ladder as its strength says. A second pass takes all its
     steps, as A1111's does, the last ones of a ladder longer by so much; where the schedule has fewer levels below the
     strength than that, it takes each of them.
     """
-    sampler, strength = SAMPLERS[part.sampler], part.denoising_strength
-    total = run = part.steps
-    if strength is not None and part.strength_convention == "diffusers":
+    sampler, strength = SAMPLERS[pass_.sampler], pass_.denoising_strength
+    total = run = pass_.steps
+    if strength is not None and pass_.strength_convention == "diffusers":
         run = int(strength * total)
     elif strength is not None:
         share = min(strength, 0.999)
-        if part.passed and share:
+        if pass_.passed and share:
             total = int(min(total / share, most_steps(sampler, model.schedule)))
-        run = min(part.steps, int(share * total) + 1) if share else 0
-    sigmas = ladder(sampler, model.schedule, total, part.scheduler)
+        run = min(pass_.steps, int(share * total) + 1) if share else 0
+    sigmas = ladder(sampler, model.schedule, total, pass_.scheduler)
     return sigmas[total - run :] if run else sigmas.new_zeros(1)
 
 
 def planned(model: Model, recipe: Recipe) -> int:
     """How many states a run has, with a sampler that keeps to the ladder's steps."""
-    return sum(max(len(levels(model, part)) - 1, 1) for part in passes(settle(model, recipe)))
+    return sum(max(len(levels(model, pass_)) - 1, 1) for pass_ in passes(settle(model, recipe)))
 
 
-def _with_own_options(part: Pass, other: Pass) -> Pass:
+def _with_own_options(pass_: Pass, other: Pass) -> Pass:
     """The pass without the options that only the ``other`` one's sampler has."""
-    own, others = (SAMPLERS[each.sampler].options for each in (part, other))
-    return part.but(**{name: None for name in SAMPLER_OPTIONS if name in others and name not in own})
+    own, others = (SAMPLERS[each.sampler].options for each in (pass_, other))
+    return pass_.but(**{name: None for name in SAMPLER_OPTIONS if name in others and name not in own})
 
 
 def _named(model: Model, sampler: str, scheduler: str) -> tuple[str, str]:

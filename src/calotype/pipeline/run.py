@@ -26,7 +26,7 @@ from calotype.pipeline.extras import with_extras
 from calotype.pipeline.guides import guide_at
 from calotype.pipeline.painting import Painting
 from calotype.pipeline.passes import Pass, levels, passes, settle
-from calotype.pipeline.words import asked_at
+from calotype.pipeline.words import conditions_at
 from calotype.recipe import Recipe, Record
 
 _NO_MEMORY = ("tried to allocate", "out of memory")
@@ -37,7 +37,7 @@ _NO_MEMORY = ("tried to allocate", "out of memory")
 class RunState:
     """Where a run is: in which pass, and there in which state. All that the rest depends on, beside the recipe."""
 
-    passage: int
+    pass_index: int
     state: SamplerState
     inputs: Inputs
     """The pictures the run began with, as they were then."""
@@ -73,11 +73,11 @@ def states(model: Model, recipe: Recipe, state: RunState | None = None) -> Itera
     check(model, recipe, inputs)
     paintings = [Painting(model, pass_, inputs) for pass_ in passes(recipe)]
     last = state
-    for number in range(last.passage if last else 0, len(paintings)):
-        with _memory_errors_told(paintings[number].pass_):
-            for current in _sampled(paintings, number, last):
+    for pass_index in range(last.pass_index if last else 0, len(paintings)):
+        with _memory_errors_told(paintings[pass_index].pass_):
+            for current in _sampled(paintings, pass_index, last):
                 digests = last.digests if last else ()
-                last = RunState(number, current, inputs, (*digests, digest(current.x)))
+                last = RunState(pass_index, current, inputs, (*digests, digest(current.x)))
                 yield last
 
 
@@ -90,7 +90,7 @@ def develop(model: Model, recipe: Recipe, states: Iterable[RunState]) -> Picture
     if last is None:
         raise CalotypeError("there is no state to develop: give the iterator that `states` returned, unused.")
     recipe = settle(model, recipe, last.inputs)
-    painting = Painting(model, passes(recipe)[last.passage], last.inputs)
+    painting = Painting(model, passes(recipe)[last.pass_index], last.inputs)
     with _memory_errors_told(painting.pass_):
         latent = _latent(painting, last)
         if not latent.isfinite().all():
@@ -108,29 +108,29 @@ def digest(x: Tensor) -> str:
     return hashlib.sha256(x.to("cpu", torch.float32).contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
-def _sampled(paintings: Sequence[Painting], number: int, last: RunState | None) -> Iterable[SamplerState]:
+def _sampled(paintings: Sequence[Painting], pass_index: int, last: RunState | None) -> Iterable[SamplerState]:
     """The states of a pass after the ``last`` one, its own or the end of the pass before."""
-    painting = paintings[number]
+    painting = paintings[pass_index]
     pass_, model = painting.pass_, painting.model
     sigmas = levels(model, pass_)
-    start = _start(paintings, number, float(sigmas[0]), last)
+    start = _start(paintings, pass_index, float(sigmas[0]), last)
     if start and len(sigmas) == 1:
-        return [] if last and last.passage == number else [start]
+        return [] if last and last.pass_index == pass_index else [start]
     return driver.sample(
         SAMPLERS[pass_.sampler], _experts_at(painting), sigmas, painting.noise,
         x=None, state=start, schedule=model.schedule, **pass_.sampler_options,
     )  # fmt: skip
 
 
-def _start(paintings: Sequence[Painting], number: int, sigma: float, last: RunState | None) -> SamplerState | None:
+def _start(paintings: Sequence[Painting], pass_index: int, sigma: float, last: RunState | None) -> SamplerState | None:
     """Where a pass begins: at a saved state of its own, at the enlarged end of the pass before, or as its picture says.
 
     None is noise alone.
     """
-    if last and last.passage == number:
+    if last and last.pass_index == pass_index:
         return last.state
-    painting = paintings[number]
-    x = painting.enlarge(_latent(paintings[number - 1], last), sigma) if last else painting.start(sigma)
+    painting = paintings[pass_index]
+    x = painting.enlarge(_latent(paintings[pass_index - 1], last), sigma) if last else painting.start(sigma)
     return None if x is None else SamplerState(x, x)
 
 
@@ -149,11 +149,11 @@ def _experts_at(painting: Painting) -> DenoiserAt:
 def _denoiser_at(painting: Painting) -> DenoiserAt:
     """Words, guides and painting, each bound to the moment, around one prediction."""
     model, pass_ = painting.model, painting.pass_
-    asked = with_extras(asked_at(model, pass_), painting)
+    conditions = with_extras(conditions_at(model, pass_), painting)
     guide = guide_at(pass_, model.parameterization, always=model.edits)
 
     def denoiser_at(moment: Moment) -> Denoiser:
-        positive, negative = asked(moment)
+        positive, negative = conditions(moment)
         return painting.held_to_picture(guided(painting.tiles.predict, positive, negative, guide(moment)), negative)
 
     return denoiser_at

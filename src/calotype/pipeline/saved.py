@@ -70,7 +70,7 @@ def save_run(path: Path, model: Model, recipe: Recipe, state: RunState, output: 
     values: dict[str, Any] = {
         "version": VERSION,
         "record": record(model, settle(model, recipe, state.inputs), state).model_dump(mode="json"),
-        "passage": state.passage,
+        "passage": state.pass_index,
         "counters": [sampler.index, sampler.calls, sampler.draws],
         "files": [str(file.absolute()) for file in model.files],
         "output": str(output.absolute()),

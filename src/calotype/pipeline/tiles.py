@@ -10,7 +10,7 @@ from calotype.diffusion.windows import Window, blended, windowed, windows
 from calotype.errors import CalotypeError
 from calotype.model import Model
 from calotype.pipeline.passes import Pass
-from calotype.text.conditions import Conditions
+from calotype.text.conditions import Conditioning
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Tiles:
     pass_: Pass
 
     def predict(
-        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditions]
+        self, x: Float[Tensor, "1 c h w"], sigma: float, conditions: Sequence[Conditioning]
     ) -> list[Float[Tensor, "1 c h w"]]:
         """`Model.predict`."""
         if self.pass_.tile_size is None:
@@ -60,7 +60,7 @@ class Tiles:
         return (self.pass_.tile_size or 0) // scale, self.pass_.tile_overlap // scale
 
 
-def _cropped(condition: Conditions, window: Window) -> Conditions:
+def _cropped(condition: Conditioning, window: Window) -> Conditioning:
     """The condition of one tile: of what a U-Net sees beside the noisy latent, what lies in it."""
     shown = condition.channels
     return condition if shown is None else replace(condition, channels=window.of(shown))

@@ -15,7 +15,7 @@ from calotype.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Conditioning:
     """A prompt for the U-Net: a vector for each token, and one for the whole (which SDXL takes)."""
 
     context: Float[Tensor, "1 n d"]
@@ -25,12 +25,14 @@ class Conditions:
     micro_conditions: Float[Tensor, "1 s"] | None = None
     """What SDXL is told of the picture's size (`Model.micro_conditions`); without it, what is usual."""
 
-    def silenced(self) -> "Conditions":
+    def silenced(self) -> "Conditioning":
         """The same without a word: zeros in place of its vectors."""
         return replace(self, context=torch.zeros_like(self.context), pooled=torch.zeros_like(self.pooled))
 
 
-def of_one_length(conditions: Sequence[Conditions], filler: Float[Tensor, "1 k d"] | None = None) -> list[Conditions]:
+def of_one_length(
+    conditions: Sequence[Conditioning], filler: Float[Tensor, "1 k d"] | None = None
+) -> list[Conditioning]:
     """Each as long as the longest: followed by the ``filler`` as often as it fits, else by its own last vector."""
     longest = max(each.context.shape[1] for each in conditions)
 
@@ -47,8 +49,8 @@ def encode_prompts(
     encoders: Sequence[TextEncoder],
     clip_skip: int = 1,
     language: Language = A1111,
-) -> list[Conditions]:
-    """Conditions of each prompt, all of one length: those that take turns in one picture.
+) -> list[Conditioning]:
+    """Conditioning of each prompt, all of one length: those that take turns in one picture.
 
     A long prompt's chunks are encoded separately and follow each other, as in A1111; a shorter prompt is followed by
     empty chunks. Weights count for all prompts together: A1111 keeps the mean of a schedule's texts. Two encoders
@@ -60,7 +62,7 @@ def encode_prompts(
         for tokenizer, encoder in zip(tokenizers, encoders, strict=True)
     ]
     return [
-        Conditions(torch.cat([side.context for side in of_prompt], dim=-1), of_prompt[-1].pooled)
+        Conditioning(torch.cat([side.context for side in of_prompt], dim=-1), of_prompt[-1].pooled)
         for of_prompt in zip(*sides, strict=True)
     ]
 
@@ -77,7 +79,7 @@ def skipped(encoder: TextEncoder, clip_skip: int) -> int:
 
 def _encode(
     prompts: Sequence[str], tokenizer: Tokenizer, encoder: TextEncoder, clip_skip: int, language: Language
-) -> list[Conditions]:
+) -> list[Conditioning]:
     skip = skipped(encoder, clip_skip)
     read = [language.read(prompt, tokenizer) for prompt in prompts]
     longest, empty = max(len(chunks) for chunks in read), Row.of([], tokenizer)
@@ -98,6 +100,6 @@ def _encode(
         weighed = torch.stack([language.weigh(vectors, weight, nothing) for vectors, weight in chunks], dim=1)
         contexts = weighed.to(contexts.dtype)
     return [
-        Conditions(context.flatten(0, 1)[None], output.pooled[:1])
+        Conditioning(context.flatten(0, 1)[None], output.pooled[:1])
         for context, output in zip(contexts, outputs, strict=True)
     ]

@@ -58,7 +58,7 @@ LANGUAGES = {
 A1111 = LANGUAGES["a1111", "Original"]
 
 
-def language(style: str, emphasis: str) -> Language:
+def language_of(style: str, emphasis: str) -> Language:
     """The language of a style and an emphasis. Raises CalotypeError for a pair that no program has."""
     if (style, emphasis) not in LANGUAGES:
         raise CalotypeError(f"emphasis {emphasis!r} is A1111's: the {style} style has none; choose Original.")

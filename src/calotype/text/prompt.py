@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from calotype.errors import CalotypeError
-from calotype.text.schedule import Schedule, schedule
+from calotype.text.schedule import PromptSchedule, schedule
 
 COMMENT = re.compile(r"#[^\n]*")
 """What A1111 leaves out of every prompt: from a # on, to the end of the line."""
@@ -25,23 +25,23 @@ class Attachment:
 
 
 @dataclass(frozen=True)
-class Part:
+class Subprompt:
     """One side of an AND: its weight and its texts over the steps."""
 
     weight: float
-    schedule: Schedule
+    schedule: PromptSchedule
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt as A1111 or ComfyUI reads it."""
 
-    parts: tuple[Part, ...]
+    subprompts: tuple[Subprompt, ...]
     attachments: tuple[Attachment, ...] = field(default=())
 
     def texts(self) -> list[str]:
         """All texts that it ever shows to the text encoder."""
-        return [text for part in self.parts for _, text in part.schedule]
+        return [text for subprompt in self.subprompts for _, text in subprompt.schedule]
 
 
 def a1111_prompt(text: str, steps: int, passed: int | None = None) -> Prompt:
@@ -51,26 +51,26 @@ def a1111_prompt(text: str, steps: int, passed: int | None = None) -> Prompt:
     """
     text = COMMENT.sub("", text)
     attachments = tuple(_attachment(kind, arguments.split(":")) for kind, arguments in _ATTACHMENT.findall(text))
-    return Prompt(tuple(_parts(_AND.split(_ATTACHMENT.sub("", text)), steps, passed)), attachments)
+    return Prompt(tuple(_subprompts(_AND.split(_ATTACHMENT.sub("", text)), steps, passed)), attachments)
 
 
 def a1111_negative(text: str, steps: int, passed: int | None = None) -> Prompt:
     """A negative prompt in A1111's language, which has comments and schedules, but neither AND nor attachments."""
-    return Prompt((Part(1.0, schedule(COMMENT.sub("", text), steps, passed)),))
+    return Prompt((Subprompt(1.0, schedule(COMMENT.sub("", text), steps, passed)),))
 
 
 def comfyui_prompt(text: str, steps: int, passed: int | None = None) -> Prompt:
     """A prompt in ComfyUI's language, which has neither schedules nor AND nor attachments."""
-    return Prompt((Part(1.0, ((steps, text),)),))
+    return Prompt((Subprompt(1.0, ((steps, text),)),))
 
 
-def _parts(texts: Sequence[str], steps: int, passed: int | None) -> list[Part]:
-    parts = []
+def _subprompts(texts: Sequence[str], steps: int, passed: int | None) -> list[Subprompt]:
+    subprompts = []
     for text in texts:
         match = _WEIGHT.match(text)
         assert match is not None, "the pattern takes any text"
-        parts.append(Part(float(match[2] or 1), schedule(match[1], steps, passed)))
-    return [part for part in parts if part.weight] or parts[:1]
+        subprompts.append(Subprompt(float(match[2] or 1), schedule(match[1], steps, passed)))
+    return [subprompt for subprompt in subprompts if subprompt.weight] or subprompts[:1]
 
 
 def _attachment(kind: str, arguments: list[str]) -> Attachment:

@@ -9,7 +9,7 @@ from calotype.text.brackets import check_depth
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
-Schedule = tuple[tuple[int, str], ...]
+PromptSchedule = tuple[tuple[int, str], ...]
 """Texts, each with the last step (counted from 1) that it is meant for."""
 
 # What fits no bracket rule is text, if brackets and colons are all that is wrong; a stray | is wrong for good.
@@ -26,7 +26,7 @@ TEXT.1: /([^\\\[\]():|]|\\.)+/
 """
 
 
-def schedule(text: str, steps: int, passed: int | None = None) -> Schedule:
+def schedule(text: str, steps: int, passed: int | None = None) -> PromptSchedule:
     """The texts that ``text`` stands for over a number of steps.
 
     ``when`` with a point is a share of the steps, without it a number of steps. In the second pass of a picture,
@@ -45,7 +45,7 @@ def schedule(text: str, steps: int, passed: int | None = None) -> Schedule:
     return tuple((end, _at(tree, end, steps, passed)) for end in sorted({steps, *_ends(tree, steps, passed)}))
 
 
-def text_at(schedule: Schedule, step: int) -> str:
+def text_at(schedule: PromptSchedule, step: int) -> str:
     """The text of a step, counted from 0: like A1111, which compares such a step with ends counted from 1."""
     return next((text for end, text in schedule if step <= end), schedule[-1][1])
 
