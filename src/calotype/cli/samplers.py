@@ -37,7 +37,7 @@ def page() -> str:
     """docs/samplers.md: the registries of samplers and schedulers as tables."""
     from calotype.diffusion.samplers import SAMPLERS
     from calotype.diffusion.schedulers import SCHEDULERS
-    from calotype.lab.markdown import table
+    from calotype.markdown import table
     from calotype.recipe import SAMPLER
 
     schedulers = [

@@ -47,8 +47,8 @@ def samplers(
     from calotype import api
 
     try:
-        from calotype.lab import study as lab
-        from calotype.lab.study_page import write_page
+        from calotype.lab import sampler_study
+        from calotype.lab.sampler_study_page import write_page
     except ImportError as error:
         raise lacking("measuring", error.name, "lab") from error
 
@@ -56,9 +56,9 @@ def samplers(
 
     rows = tuple(_sampler(name) for name in names.split(","))
     scheduler = Recipe(scheduler=scheduler).scheduler
-    plan = lab.Plan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
+    plan = sampler_study.Plan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
     total = len(asked) * len(rows) * len(counts) * len(seed_list)
-    trials = lab.trials(api.load(model, dtype=torch.float32), plan, out)
+    trials = sampler_study.trials(api.load(model, dtype=torch.float32), plan, out)
     page = write_page(list(track(trials, "studying", total, console=Console(stderr=True))), out)
     typer.echo(page)
 
@@ -87,18 +87,18 @@ def abilities(
 
     try:
         from calotype.data.banks import load_bank
-        from calotype.lab import abilities_page as lab
+        from calotype.lab.abilities import ABILITIES, measure
     except ImportError as error:
         raise lacking("measuring", error.name, "lab") from error
 
     for name in only or ():
-        if name not in lab.ABILITIES:
-            raise CalotypeError(f"there is no study of {name!r}: choose {', '.join(lab.ABILITIES)}.")
-    asked = [ability for ability in lab.ABILITIES if not only or ability in only]
+        if name not in ABILITIES:
+            raise CalotypeError(f"there is no study of {name!r}: choose {', '.join(ABILITIES)}.")
+    asked = [ability for ability in ABILITIES if not only or ability in only]
     settings = {"only": " --only ".join(only or ()), "cases": cases, "steps": steps, "cfg-scale": f"{cfg_scale:g}"}
     command = "calotype study abilities" + "".join(f" --{name} {value}" for name, value in settings.items() if value)
     recipe = Recipe(seed=0, steps=steps, cfg_scale=cfg_scale)
-    show(lab.study(api.load(model), load_bank(), recipe, cases, asked, command, out))
+    show(measure(api.load(model), load_bank(), recipe, cases, asked, command, out))
     Console().print(Markdown((out / "abilities.md").read_text(encoding="utf-8")))
     typer.echo(out / "abilities.md")
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -19,16 +19,22 @@ from calotype.data.prompts import Category, prompts
 from calotype.data.scenes import render
 from calotype.data.spec import Box, Spec
 from calotype.data.sprites import Pixels, SpriteBank
+from calotype.files import written_whole
 from calotype.imaging.reading import inline
-from calotype.lab.bootstrap import Estimate, ratio, share
+from calotype.lab import detector
+from calotype.lab.abilities_page import Painted, heading, painted_lines, trend_lines
+from calotype.lab.bootstrap import ratio, share
 from calotype.lab.detection import Detection, Judge, Pictures
-from calotype.lab.matching import SIZE, background
+from calotype.lab.matching import SIZE, Matcher, background
 from calotype.lab.metrics import ssim
 from calotype.lab.progress import Progress
 from calotype.lab.samples import developed
 from calotype.lab.scoring import named_colour, present
 from calotype.lab.trend import Trend, trend
 from calotype.recipe import Recipe
+
+Ability = Literal["img2img", "emphasis", "inpainting"]
+ABILITIES: tuple[Ability, ...] = get_args(Ability)
 
 STRENGTHS = (0.3, 0.6, 0.9)
 WEIGHTS = (0.5, 1.0, 1.5)
@@ -55,22 +61,29 @@ class Bench:
     """Where all pictures are kept."""
 
 
-@dataclass(frozen=True)
-class Painted:
-    """Inpainting by one judge: how often the thing asked for stands in the mask, against a picture of its own."""
-
-    judge: str
-    area: str
-    """What is painted at the model's resolution: the whole picture, or the mask and a little around it, enlarged."""
-    inside: Estimate
-    alone: Estimate
-    ratio: Estimate | None
-    """None where the model never shows the thing alone."""
-    unchanged: int
-    """In how many pictures every byte outside of the mask is as it was."""
-
-
 Trends = Generator[Progress, None, list[Trend]]
+
+
+def measure(
+    studio: Studio, bank: SpriteBank, recipe: Recipe, cases: int, asked: Sequence[Ability], command: str, folder: Path
+) -> Iterator[Progress]:
+    """Measure what is ``asked``, yielding on the way; writes abilities.md and all pictures into ``folder``.
+
+    Begun again, it makes no picture twice. ``command`` is put on the page.
+    """
+    learned = yield from detector.trained(bank)
+    sized = recipe.but(width=SIZE, height=SIZE)
+    bench = Bench(studio, bank, {"J1": Matcher(bank), "J2": learned}, sized, cases, folder)
+    lines = heading(studio, cases, command)
+    for ability in asked:
+        if ability == "inpainting":
+            lines += painted_lines((yield from inpainting(bench)))
+        elif ability == "emphasis":
+            lines += trend_lines("Emphasis, by the weight", (yield from emphasis(bench)))
+        else:
+            lines += trend_lines("Image-to-image, by the denoising strength", (yield from image_to_image(bench)))
+        with written_whole(folder / "abilities.md") as temporary:
+            temporary.write_text("\n".join(lines), encoding="utf-8")
 
 
 def image_to_image(bench: Bench) -> Trends:
@@ -83,7 +96,7 @@ def image_to_image(bench: Bench) -> Trends:
     specs = [spec for _, spec in asked]
     inputs = [render(bench.bank, other) for other in _others(bench, specs)]
     recipes = [
-        bench.recipe.but(prompt=prompt, seed=index, init_image=_kept(inputs[index]), denoising_strength=strength)
+        bench.recipe.but(prompt=prompt, seed=index, init_image=_inlined(inputs[index]), denoising_strength=strength)
         for index, (prompt, _) in enumerate(asked)
         for strength in STRENGTHS
     ]
@@ -137,7 +150,11 @@ def inpainting(bench: Bench) -> Generator[Progress, None, list[Painted]]:
     alone = [bench.recipe.but(prompt=prompt, seed=index) for index, (prompt, _) in enumerate(asked)]
     painted = [
         recipe.but(
-            init_image=_kept(picture), mask=_kept(mask), mask_blur=0, masked_padding=_PADDING, denoising_strength=1
+            init_image=_inlined(picture),
+            mask=_inlined(mask),
+            mask_blur=0,
+            masked_padding=_PADDING,
+            denoising_strength=1,
         )
         for recipe, picture, mask in zip(alone, inputs, masks, strict=True)
     ]
@@ -198,7 +215,7 @@ def _others(bench: Bench, specs: Sequence[Spec]) -> list[Spec]:
     ]
 
 
-def _kept(picture: Pixels) -> str:
+def _inlined(picture: Pixels) -> str:
     return inline(Image.fromarray(picture))
 
 

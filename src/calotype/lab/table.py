@@ -10,7 +10,7 @@ from calotype.files import written_whole
 from calotype.lab.bootstrap import Estimate
 from calotype.lab.detection import JUDGES
 from calotype.lab.gates import GATES
-from calotype.lab.markdown import table
+from calotype.markdown import table
 
 Source = Literal["true", "oracle", "model", "memoriser", "shuffled"]
 """Whose pictures: true scenes; these through the autoencoder; the model's; those of the nearest training captions; and

@@ -8,8 +8,8 @@ import torch
 from calotype import cli
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
-from calotype.lab.study import Plan, Trial, converges, errors, observed_order, read, trials
-from calotype.lab.study_page import write_page
+from calotype.lab.sampler_study import Plan, Trial, converges, errors, observed_order, read, trials
+from calotype.lab.sampler_study_page import write_page
 from mixture import GaussianMixture
 
 PLAN = Plan(("a unicorn",), ("Euler", "DPM++ 2M"), (2, 3), (1, 2), reference_steps=6)

@@ -8,8 +8,8 @@ from PIL import Image
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.files import written_whole
 from calotype.imaging.sheet import contact_sheet
-from calotype.lab.markdown import table
-from calotype.lab.study import Trial, converges, errors, observed_order, picture
+from calotype.lab.sampler_study import Trial, converges, errors, observed_order, picture
+from calotype.markdown import table
 
 
 def write_page(done: Sequence[Trial], folder: Path) -> Path:
