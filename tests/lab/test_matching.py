@@ -7,7 +7,7 @@ import pytest
 from calotype.data.colours import COLOURS
 from calotype.data.scenes import World, render
 from calotype.lab.matching import background
-from calotype.lab.parts import share_named
+from calotype.lab.measurements import share_named
 
 
 def names(detections):

@@ -8,11 +8,11 @@ import torch
 from calotype import cli
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
-from calotype.lab.sampler_study import Plan, Trial, converges, errors, observed_order, read, trials
+from calotype.lab.sampler_study import StudyPlan, Trial, converges, errors, observed_order, read, trials
 from calotype.lab.sampler_study_page import write_page
 from mixture import GaussianMixture
 
-PLAN = Plan(("a unicorn",), ("Euler", "DPM++ 2M"), (2, 3), (1, 2), reference_steps=6)
+PLAN = StudyPlan(("a unicorn",), ("Euler", "DPM++ 2M"), (2, 3), (1, 2), reference_steps=6)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_known_orders_are_observed(studio: Studio, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(
         Studio, "predict", lambda self, x, sigma, conditions: [GaussianMixture().denoise(x, sigma)] * len(conditions)
     )
-    plan = Plan(("a",), ("Euler", "Heun"), (32, 64), (1, 2, 3), 1.0, "exponential", reference_steps=512)
+    plan = StudyPlan(("a",), ("Euler", "Heun"), (32, 64), (1, 2, 3), 1.0, "exponential", reference_steps=512)
     done = list(trials(studio, plan, tmp_path))
     for sampler, order in [("Euler", 1), ("Heun", 2)]:
         found = observed_order(done, sampler)

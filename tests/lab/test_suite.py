@@ -11,8 +11,8 @@ from calotype import api
 from calotype.configs import EMBEDDED, ImageConfig
 from calotype.errors import CalotypeError
 from calotype.lab import detector, suite
-from calotype.lab.parts import autoencoder_part, distinct_scenes, text_part
-from calotype.lab.suite import Plan
+from calotype.lab.measurements import autoencoder_measurement, distinct_scenes, text_measurement
+from calotype.lab.suite import EvaluationPlan
 from calotype.lab.towers import CLIP_RUN, towers
 from calotype.lab.variety import true_variants
 from calotype.recipe import Recipe
@@ -35,7 +35,9 @@ def cache(bank, tmp_path, monkeypatch):
 
 
 def run(studio, bank, folder, *parts, prompt_seed=0):
-    plan = Plan(Recipe(prompt="", seed=0, steps=1), parts, scenes=3, prompts=2, varied=1, prompt_seed=prompt_seed)
+    plan = EvaluationPlan(
+        Recipe(prompt="", seed=0, steps=1), parts, scenes=3, prompts=2, varied=1, prompt_seed=prompt_seed
+    )
     stages = [progress.stage for progress in suite.evaluate(studio, plan, bank, folder)]
     return stages, json.loads((folder / "table.json").read_text())
 
@@ -135,7 +137,7 @@ def finished(part):
 
 def test_an_autoencoder_of_known_error(bank, matcher):
     learned = detector.Detector(bank, detector.Network(len(bank.sprites)))
-    figures = finished(autoencoder_part(Lighter(), bank, {"J1": matcher}, learned, 4))
+    figures = finished(autoencoder_measurement(Lighter(), bank, {"J1": matcher}, learned, 4))
     assert figures["V1 PSNR"] == pytest.approx(20 * np.log10(255), abs=0.3)  # white cannot get lighter
     assert figures["V1 PSNR, boxes"] == pytest.approx(20 * np.log10(255), abs=0.5)
     assert figures["V2 SSIM"] == pytest.approx(1, abs=1e-3)
@@ -169,15 +171,15 @@ class Letters:
 
 def test_perfect_towers_find_everything(bank, monkeypatch):
     from calotype.data.scenes import World
-    from calotype.lab import parts
+    from calotype.lab import measurements
 
-    monkeypatch.setattr(parts, "RETRIEVED", 12)
+    monkeypatch.setattr(measurements, "RETRIEVED", 12)
     towers = Telling(distinct_scenes(World(bank), 12))
-    halfway = text_part(towers, Letters(), bank)
+    halfway = text_measurement(towers, Letters(), bank)
     next(halfway)
     assert not torch.is_inference_mode_enabled()
     halfway.close()
-    figures = finished(text_part(towers, Letters(), bank))
+    figures = finished(text_measurement(towers, Letters(), bank))
     assert figures == {"C1 caption found": 1, "C1 picture found": 1, "C2 near miss told": 1}
 
 

@@ -55,9 +55,9 @@ def evaluate(
 
     parts = suite.PARTS if only is None else (only,)
     plan = (
-        suite.Plan.full(recipe, parts, int(validation))
+        suite.EvaluationPlan.full(recipe, parts, int(validation))
         if full
-        else suite.Plan(recipe, parts, prompt_seed=int(validation))
+        else suite.EvaluationPlan(recipe, parts, prompt_seed=int(validation))
     )
     show(suite.evaluate(api.load(model), plan, load_bank(), out))
     Console().print(Markdown((out / "table.md").read_text(encoding="utf-8")))

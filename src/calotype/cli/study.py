@@ -56,7 +56,7 @@ def samplers(
 
     rows = tuple(_sampler(name) for name in names.split(","))
     scheduler = Recipe(scheduler=scheduler).scheduler
-    plan = sampler_study.Plan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
+    plan = sampler_study.StudyPlan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
     total = len(asked) * len(rows) * len(counts) * len(seed_list)
     trials = sampler_study.trials(api.load(model, dtype=torch.float32), plan, out)
     page = write_page(list(track(trials, "studying", total, console=Console(stderr=True))), out)

@@ -26,7 +26,7 @@ from calotype.model import Model
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What is tried: every sampler with every number of steps, for every prompt and seed."""
 
     prompts: tuple[str, ...]
@@ -54,7 +54,7 @@ class Trial:
 
 
 @torch.inference_mode()
-def trials(model: Model, plan: Plan, folder: Path) -> Iterator[Trial]:
+def trials(model: Model, plan: StudyPlan, folder: Path) -> Iterator[Trial]:
     """Every trial of the plan, those in the folder's study.csv first; each new one is added to it.
 
     Pictures of the first prompt and seed are put beside it. Raises CalotypeError for the table of a study of another
@@ -133,7 +133,7 @@ def converges(sampler: str) -> bool:
 class _Problem:
     """One prompt and seed, and the exact solutions found for it."""
 
-    def __init__(self, model: Model, plan: Plan, prompt: str, seed: int) -> None:
+    def __init__(self, model: Model, plan: StudyPlan, prompt: str, seed: int) -> None:
         self.model, self.plan, self.prompt, self.seed = model, plan, prompt, seed
         side = model.config.unet.sample_size
         shape = (1, model.config.vae.latent_channels, side, side)
@@ -181,7 +181,7 @@ def _write(table: Path, done: Sequence[Trial]) -> None:
         writer.writerows(astuple(trial) for trial in done)
 
 
-def _check_settings(model: Model, plan: Plan, path: Path) -> None:
+def _check_settings(model: Model, plan: StudyPlan, path: Path) -> None:
     """Two studies may share a table only if a trial means the same in both, and each row is over the same trials."""
     settings = {
         "model": model.hash, "cfg_scale": plan.cfg_scale, "scheduler": plan.scheduler,

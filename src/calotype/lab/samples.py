@@ -31,7 +31,7 @@ def developed(studio: Studio, recipes: Sequence[Recipe], folder: Path) -> Genera
     return np.stack(pictures)
 
 
-def kept(pictures: Iterable[Pixels], folder: Path) -> Iterator[Pixels]:
+def saving(pictures: Iterable[Pixels], folder: Path) -> Iterator[Pixels]:
     """The same pictures, each written to ``folder`` on its way."""
     for index, picture in enumerate(pictures):
         with written_whole(folder / f"{index:04}.png") as path:

@@ -18,11 +18,11 @@ from calotype.lab import detector, table
 from calotype.lab.bootstrap import exact
 from calotype.lab.detection import Judge
 from calotype.lab.matching import SIZE, Matcher
+from calotype.lab.measurements import Measurement, autoencoder_measurement, round_trip, text_measurement
 from calotype.lab.memoriser import Memoriser
-from calotype.lab.parts import Part, autoencoder_part, round_trip, text_part
 from calotype.lab.progress import Progress
 from calotype.lab.questions import CATEGORIES, SPLITS, Question, grade, questions, summaries
-from calotype.lab.samples import developed, kept
+from calotype.lab.samples import developed, saving
 from calotype.lab.table import Absence, Figure, Source
 from calotype.lab.towers import towers
 from calotype.lab.variety import VARIANTS, distances, diversity, true_variants
@@ -40,7 +40,7 @@ things, the grid they stand on, and how many scenes. The memoriser knows them al
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """How much is measured, and how the pictures are made."""
 
     recipe: Recipe
@@ -60,7 +60,7 @@ class Plan:
     """0: the test prompts. Others ask none of these, for choosing settings by."""
 
     @classmethod
-    def full(cls, recipe: Recipe, parts: tuple[PartName, ...], prompt_seed: int) -> "Plan":
+    def full(cls, recipe: Recipe, parts: tuple[PartName, ...], prompt_seed: int) -> "EvaluationPlan":
         """The long one: four pictures of a hundred prompts per category and split, a thousand scenes."""
         return cls(recipe, parts, 1000, TEST, 4, 40, True, prompt_seed)
 
@@ -70,7 +70,7 @@ class Evaluation:
     """What all parts share."""
 
     studio: Studio
-    plan: Plan
+    plan: EvaluationPlan
     bank: SpriteBank
     judges: Mapping[str, Judge]
     learned: detector.Detector
@@ -83,7 +83,7 @@ class Evaluation:
         return questions(self.bank, self.plan.prompts, self.plan.prompt_seed)
 
 
-def evaluate(studio: Studio, plan: Plan, bank: SpriteBank, folder: Path) -> Iterator[Progress]:
+def evaluate(studio: Studio, plan: EvaluationPlan, bank: SpriteBank, folder: Path) -> Iterator[Progress]:
     """Measure a model, yielding on the way; writes table.md, table.json and all pictures into ``folder``.
 
     Stopped and begun again, it makes no picture twice.
@@ -118,17 +118,19 @@ def _fewer(evaluation: Evaluation) -> Iterator[Absence]:
             yield Absence(name, f"{missing} of {plan.prompts} prompts: no more than {count} are none of the test's.")
 
 
-def _vae(evaluation: Evaluation) -> Part:
+def _vae(evaluation: Evaluation) -> Measurement:
     plan = evaluation.plan
-    return autoencoder_part(evaluation.studio.vae, evaluation.bank, evaluation.judges, evaluation.learned, plan.scenes)
+    return autoencoder_measurement(
+        evaluation.studio.vae, evaluation.bank, evaluation.judges, evaluation.learned, plan.scenes
+    )
 
 
-def _text(evaluation: Evaluation) -> Part:
+def _text(evaluation: Evaluation) -> Measurement:
     studio = evaluation.studio
-    return text_part(towers(studio), studio.tokenizers[0], evaluation.bank)
+    return text_measurement(towers(studio), studio.tokenizers[0], evaluation.bank)
 
 
-def _oracle(evaluation: Evaluation) -> Part:
+def _oracle(evaluation: Evaluation) -> Measurement:
     """What the judges say of true scenes, of these through the autoencoder, and of the memoriser's answers."""
     figures = []
     bank = evaluation.bank
@@ -146,11 +148,11 @@ def _oracle(evaluation: Evaluation) -> Part:
         for number, (source, pictures) in enumerate(answers.items()):
             yield Progress("true scenes", len(answers) * index + number, len(answers) * len(evaluation.asked))
             folder = evaluation.folder / source / question.name
-            figures += grade(question, np.stack(list(kept(pictures, folder))), evaluation.judges, source)
+            figures += grade(question, np.stack(list(saving(pictures, folder))), evaluation.judges, source)
     return figures
 
 
-def _pictures(evaluation: Evaluation) -> Part:
+def _pictures(evaluation: Evaluation) -> Measurement:
     """G1 to G6 of the model and of its shuffled prompts, D2, and D1 where it is asked for."""
     plan, figures, clouds = evaluation.plan, [], []
     for question in evaluation.asked:
@@ -203,7 +205,7 @@ def _heading(evaluation: Evaluation) -> str:
     )
 
 
-_MEASURES: Mapping[PartName, Callable[[Evaluation], Part]] = {
+_MEASURES: Mapping[PartName, Callable[[Evaluation], Measurement]] = {
     "vae": _vae,
     "text": _text,
     "oracle": _oracle,

@@ -1,6 +1,6 @@
 """What can be measured without a U-Net: the autoencoder and the text encoder.
 
-A part of an evaluation is a generator of its progress that returns its figures.
+A measurement is a generator of its progress that returns its figures.
 """
 
 # torch leaves some methods of tensors untyped.
@@ -36,13 +36,12 @@ SEEDS = 7_000_000_000
 RETRIEVED = 256
 """Among how many the right caption, or picture, has to be found."""
 
+Measurement = Generator[Progress, None, list[Figure]]
 
-Part = Generator[Progress, None, list[Figure]]
 
-
-def autoencoder_part(
+def autoencoder_measurement(
     vae: Autoencoder, bank: SpriteBank, judges: Mapping[str, Judge], learned: Detector, count: int
-) -> Part:
+) -> Measurement:
     """V1 to V3 on ``count`` scenes of held-out combinations; ``learned`` is J2, for its features."""
     world = World(bank, SIZE)
     scenes = [world.scene(SEEDS + index, "held_out") for index in range(count)]
@@ -75,7 +74,7 @@ def autoencoder_part(
 
 
 @torch.inference_mode()
-def text_part(towers: Contrastive, tokenizer: Tokenizer, bank: SpriteBank) -> Part:
+def text_measurement(towers: Contrastive, tokenizer: Tokenizer, bank: SpriteBank) -> Measurement:
     """C1 and C2 on RETRIEVED scenes of held-out combinations with different captions."""
     scenes = distinct_scenes(World(bank, SIZE), RETRIEVED)
     pictures = torch.cat([towers.of_images(some) for some in images(scenes).split(32)]).numpy()
