@@ -5,6 +5,8 @@ from typing import Literal
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 Spacing = Literal["leading", "trailing", "linspace"]
+Family = Literal["SD 1.x", "SD 2.x", "SDXL", "SDXL refiner"]
+Purpose = Literal["", "depth2img", "InstructPix2Pix", "inpainting", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class TextConfig:
     """How many of the last layers the U-Net's context leaves out: 0 is the last layer, 1 the penultimate."""
     final_norm: bool = True
     """Whether the context passes the final layer norm (SD 1.x and 2.x) or is taken raw (SDXL)."""
+
+    @property
+    def is_openclip(self) -> bool:
+        """Whether it is one of OpenCLIP's, which differ from OpenAI's in their activation."""
+        return self.activation == "gelu"
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,25 @@ class ModelConfig:
     def side(self) -> int:
         """Pixels along one side of the pictures it was trained on: an autoencoder's own are often smaller."""
         return self.unet.sample_size * self.vae.downscale
+
+    @property
+    def family(self) -> Family:
+        """Told by the networks, whatever files they came from."""
+        if len(self.text) == 2:
+            return "SDXL"
+        if self.unet.added_dim is not None:
+            return "SDXL refiner"
+        return "SD 2.x" if self.unet.linear_projection else "SD 1.x"
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it is for besides words to pictures, told by the channels that its U-Net sees beside the noisy latent.
+
+        They are a depth map, a picture's latent (arXiv 2211.09800), or a mask and what it leaves of a picture.
+        """
+        latent = self.unet.out_channels
+        purposes: dict[int, Purpose] = {0: "", 1: "depth2img", latent: "InstructPix2Pix", latent + 1: "inpainting"}
+        return purposes.get(self.unet.in_channels - latent, "unknown")
 
 
 CLIP_L = TextConfig()

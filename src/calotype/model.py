@@ -163,14 +163,9 @@ class Model:
         return [self.parameterization.to_x0(x, sigma, output) for output in outputs.split(1)]
 
     @property
-    def extra_channels(self) -> int:
-        """How many channels the U-Net sees beside the noisy latent: 5 for inpainting, 4 for editing, usually 0."""
-        return self.config.unet.in_channels - self.config.vae.latent_channels
-
-    @property
     def edits(self) -> bool:
         """Whether it was made to edit pictures: its U-Net sees one's latent beside the noisy one (arXiv 2211.09800)."""
-        return self.extra_channels == self.config.vae.latent_channels
+        return self.config.purpose == "InstructPix2Pix"
 
     def encode(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h8 w8"]:
         """The likeliest latents of pictures in [-1, 1], in the U-Net's scale."""
@@ -195,7 +190,7 @@ class Model:
         ``target`` is ``original`` unless it is given. The refiner is told how well-liked the picture is, from 0 to 10,
         in place of it.
         """
-        rest = (target or original) if len(self.text_encoders) == 2 else (score,)
+        rest = (score,) if self.config.family == "SDXL refiner" else (target or original)
         return torch.tensor([[*original, *corner, *rest]], dtype=torch.float32, device=self.device)
 
     def _added(self, x: Tensor, conditions: Sequence[Conditioning]) -> Added | None:

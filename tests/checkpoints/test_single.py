@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from calotype.checkpoints import ldm
 from calotype.checkpoints.convert import irregular, write_single
-from calotype.checkpoints.family import family, purpose
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.info import describe
 from calotype.checkpoints.keys import to_theirs
@@ -65,7 +64,7 @@ def test_every_family_is_recognised_and_read(single: Any, families: Any, name: s
     path = path.rename(path.with_name("sdxl-refiner.ckpt"))  # the name says nothing
     checkpoint = open_checkpoint(path)
     assert replace(checkpoint.config, name=families[name].name) == families[name]
-    assert (family(checkpoint.config), purpose(checkpoint.config)) == said
+    assert (checkpoint.config.family, checkpoint.config.purpose) == said
     assert not checkpoint.undecided
     assert equal(load_networks(checkpoint), networks)
 

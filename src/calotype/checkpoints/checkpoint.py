@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from calotype.checkpoints.family import encoder_folders
 from calotype.checkpoints.keys import Names
+from calotype.checkpoints.settings import encoder_folders
 from calotype.checkpoints.shapes import resized
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig, PredictionType

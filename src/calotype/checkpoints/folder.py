@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
-from calotype.checkpoints.family import encoder_folders, purpose
 from calotype.checkpoints.keys import Names, regular, text_names, unet_names, vae_names
 from calotype.checkpoints.settings import (
     check_pipeline,
+    encoder_folders,
     read_model,
     read_sampler,
     text_encoders,
@@ -59,7 +59,6 @@ def read_folder(path: Path) -> Checkpoint:
     needed = ["index", *encoders, "vae", "unet", "scheduler"]
     files = {component: _read_json(path / _SETTINGS[component]) for component in needed}
     config = read_model(files, name)
-    purpose(config)
     sampler, scheduler = read_sampler(files["scheduler"])
     return Checkpoint(
         path,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from calotype.checkpoints.checkpoint import Checkpoint
-from calotype.checkpoints.family import family, purpose
 from calotype.checkpoints.opening import open_checkpoint
 from calotype.checkpoints.single import LoneNetwork, read_lone
 from calotype.checkpoints.sniff import kind_of, open_file
@@ -69,8 +68,8 @@ def _of_model(checkpoint: Checkpoint, licence: Mapping[str, str]) -> Info:
     return Info(
         checkpoint.path,
         checkpoint.format,
-        " ".join(filter(None, ("a model", purpose(config) and f"for {purpose(config)}"))),
-        family(config),
+        " ".join(filter(None, ("a model", config.purpose and f"for {config.purpose}"))),
+        config.family,
         said,
         schedule.zero_terminal_snr,
         " on ".join(filter(None, (checkpoint.sampler, checkpoint.scheduler))),
@@ -90,14 +89,16 @@ def _of_lone(path: Path, lone: LoneNetwork) -> Info:
 
 def _needs(checkpoint: Checkpoint, config: ModelConfig) -> tuple[str, ...]:
     needs = [] if checkpoint.tokenizers else ["CLIP's vocabulary, from this machine"]
-    if family(config) == "SDXL refiner":
+    if config.family == "SDXL refiner":
         needs.append("an SDXL base model, whose pictures it refines")
     of_purpose = {
         "inpainting": "a picture and a mask",
         "InstructPix2Pix": "a picture to edit",
         "depth2img": "a picture and its depth map",
     }
-    return tuple(needs + [of_purpose[what] for what in [purpose(config)] if what])
+    if config.purpose:
+        needs.append(of_purpose[config.purpose])
+    return tuple(needs)
 
 
 def _network(weights: Iterable[Stored]) -> NetworkInfo:

@@ -9,7 +9,6 @@ convolutions of one pixel.
 import re
 from collections.abc import Iterable
 
-from calotype.checkpoints.family import is_openclip
 from calotype.checkpoints.keys import TRANSFORMER_BLOCK, Names, text_names, under
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig, TextConfig, UNetConfig, VaeConfig
@@ -129,16 +128,16 @@ def openclip_names(config: TextConfig) -> Names:
 
 def text_prefixes(config: ModelConfig) -> tuple[str, ...]:
     """Under which prefix a single file keeps each text encoder."""
-    if len(config.text) == 2:
+    if config.family == "SDXL":
         return (XL_CLIP, XL_OPENCLIP)
-    if config.unet.added_dim is not None:
+    if config.family == "SDXL refiner":
         return (REFINER_OPENCLIP,)
-    return (OPENCLIP,) if is_openclip(config.text[0]) else (CLIP,)
+    return (OPENCLIP,) if config.text[0].is_openclip else (CLIP,)
 
 
 def model_names(config: ModelConfig) -> tuple[Names, ...]:
     """The tables of a whole model, with the prefixes of a single file: each text encoder's, the VAE's, the U-Net's."""
-    texts = [openclip_names(text) if is_openclip(text) else text_names(text) for text in config.text]
+    texts = [openclip_names(text) if text.is_openclip else text_names(text) for text in config.text]
     tables = [*texts, vae_names(config.vae), unet_names(config.unet)]
     prefixes = (*text_prefixes(config), VAE, UNET)
     return tuple(

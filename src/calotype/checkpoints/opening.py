@@ -6,6 +6,7 @@ from calotype.checkpoints.checkpoint import Checkpoint, mixed_up
 from calotype.checkpoints.folder import read_folder
 from calotype.checkpoints.single import read_single
 from calotype.configs import AS_STORED, ModelConfig, ReadOptions
+from calotype.errors import CalotypeError
 
 
 def open_checkpoint(path: Path, options: ReadOptions = AS_STORED) -> Checkpoint:
@@ -16,6 +17,7 @@ def open_checkpoint(path: Path, options: ReadOptions = AS_STORED) -> Checkpoint:
     path = Path(path)
     checkpoint = read_folder(path) if path.is_dir() else read_single(path, options.ema)
     _check_parts(checkpoint.path, checkpoint.config)
+    _check_purpose(checkpoint.config)
     return checkpoint.decided(options.parameterization, options.zero_terminal_snr)
 
 
@@ -27,3 +29,11 @@ def _check_parts(path: Path, config: ModelConfig) -> None:
     drawn, decoded = config.unet.out_channels, config.vae.latent_channels
     if drawn != decoded:
         raise mixed_up(path, f"its U-Net draws {drawn} channels, but its autoencoder reads {decoded}")
+
+
+def _check_purpose(config: ModelConfig) -> None:
+    """Refuse a model that wants what nobody gives it."""
+    if config.purpose == "unknown":
+        channels = config.unet.in_channels
+        what = "an x4 upscaler" if channels == 7 else f"a model whose U-Net reads {channels} channels"
+        raise CalotypeError(f"{config.name} is {what}, which Calotype does not run.")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calotype.checkpoints.family import encoder_folders, family, is_openclip, purpose
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.errors import CalotypeError
 
@@ -19,6 +18,7 @@ _PIPELINES = {
 """The kinds of model_index.json whose networks are ours."""
 _UNHEEDED_SIZE = re.compile(r"0\.[0-8]\.")
 """The versions of diffusers that made pictures of 512 x 512, whatever a U-Net's file said."""
+_TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
 # What our networks do not do. A file that asks for anything else would load and draw nonsense.
@@ -67,7 +67,12 @@ def check_pipeline(index: Settings, name: str) -> None:
 
 def text_encoders(index: Settings) -> list[str]:
     """The components of a model_index.json that are text encoders."""
-    return [name for name in ("text_encoder", "text_encoder_2") if (index.get(name) or [None])[0] is not None]
+    return [name for name in _TEXT_ENCODERS if (index.get(name) or [None])[0] is not None]
+
+
+def encoder_folders(config: ModelConfig) -> tuple[str, ...]:
+    """The components that are a model's text encoders, which are folders, too: SDXL's refiner has the second only."""
+    return _TEXT_ENCODERS[1:] if config.family == "SDXL refiner" else _TEXT_ENCODERS[: len(config.text)]
 
 
 def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
@@ -114,7 +119,7 @@ def write_model(config: ModelConfig, sampler: str = "", scheduler: str = "") -> 
 
 def padding(config: TextConfig) -> str:
     """The token that fills a text encoder's chunks: OpenCLIP's pads with "!" (number 0), OpenAI's with the end."""
-    return "!" if is_openclip(config) else _BOTH_ENDS[1]
+    return "!" if config.is_openclip else _BOTH_ENDS[1]
 
 
 def tokenizer_settings(config: TextConfig) -> dict[str, Settings]:
@@ -309,8 +314,8 @@ _TASKS = {"": "", "depth2img": "Depth2Img", "InstructPix2Pix": "InstructPix2Pix"
 
 
 def _write_index(config: ModelConfig, scheduler_class: str) -> Settings:
-    xl, refines = config.unet.added_dim is not None, family(config) == "SDXL refiner"
-    task = "Img2Img" if refines else _TASKS[purpose(config)]
+    xl, refines = config.family.startswith("SDXL"), config.family == "SDXL refiner"
+    task = "Img2Img" if refines else _TASKS[config.purpose]
     index: Settings = {
         "_class_name": f"StableDiffusion{'XL' if xl else ''}{task}Pipeline",
         "_diffusers_version": "0.42.1",  # the one that tests open it with; some pipelines insist on a version

@@ -102,26 +102,26 @@ _OPENCLIP_WIDTHS = (OPENCLIP_H.hidden_size, OPENCLIP_BIGG.hidden_size)
 
 def model_config(name: str, text: tuple[TextConfig, ...], vae: VaeConfig, unet: UNetConfig) -> ModelConfig:
     """The whole model of these networks, with what its family adds: which layer of the text counts, the scales."""
-    if unet.added_dim is not None:
+    config = ModelConfig(name, text, vae, unet, ScheduleConfig())
+    if config.family.startswith("SDXL"):
         text = tuple(replace(each, skip=1, final_norm=False) for each in text)
         vae = replace(vae, scaling_factor=SDXL.vae.scaling_factor, sample_size=SDXL.vae.sample_size)
-    elif unet.linear_projection:
+    elif config.family == "SD 2.x":
         # OpenCLIP's last layer but one, normed: the file has the last layer, the network does without.
         layers = min(text[0].num_layers, OPENCLIP_H.num_layers)
         text = (replace(text[0], num_layers=layers, projection_dim=None),)
-    return ModelConfig(name, text, vae, unet, ScheduleConfig())
+    return replace(config, text=text, vae=vae)
 
 
 def resized(config: ModelConfig) -> ModelConfig:
     """The model with the size its family was trained at: SD 2.x was, at 768 pixels, if it predicts v."""
-    unet = config.unet
-    if not unet.linear_projection or unet.added_dim is not None:
+    if config.family != "SD 2.x":
         return config
     size = SD21 if config.schedule.parameterization == "v_prediction" else SD15
     return replace(
         config,
         vae=replace(config.vae, sample_size=size.vae.sample_size),
-        unet=replace(unet, sample_size=size.unet.sample_size),
+        unet=replace(config.unet, sample_size=size.unet.sample_size),
     )
 
 

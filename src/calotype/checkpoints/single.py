@@ -5,7 +5,6 @@ from pathlib import Path
 
 from calotype.checkpoints import keys, ldm
 from calotype.checkpoints.checkpoint import Checkpoint, Source
-from calotype.checkpoints.family import purpose
 from calotype.checkpoints.shapes import model_config, resized, text_config, unet_config, vae_config
 from calotype.checkpoints.sniff import Kind, kind_of, open_file
 from calotype.checkpoints.stored import TensorFile, Weights
@@ -26,7 +25,6 @@ def read_single(path: Path, ema: bool = False) -> Checkpoint:
     weights = ldm.regular(_averaged(file) if ema else file.weights)
     named = {key: weights[key] for key in ldm.without_junk(weights)}
     config = _config(file, named)
-    purpose(config)
     tables = ldm.model_names(config)
     prefixes = (*ldm.text_prefixes(config), ldm.VAE, ldm.UNET)
     sources = [
@@ -168,8 +166,7 @@ def _says(file: TensorFile) -> bool:
 
 def _may_predict_v(config: ModelConfig) -> bool:
     """SD 2.x was published both ways, in files that do not say which; what has more channels predicts the noise."""
-    unet = config.unet
-    return unet.linear_projection and unet.added_dim is None and unet.in_channels == config.vae.latent_channels
+    return config.family == "SD 2.x" and not config.purpose
 
 
 def _advice(kind: Kind) -> str:

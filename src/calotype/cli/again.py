@@ -27,14 +27,13 @@ def again(
 
     Example: calotype again out/00000-7.png -o again.png
     """
-    from calotype.checkpoints.family import family
     from calotype.imaging.provenance import read_provenance
     from calotype.pipeline import planned
 
     found = read_provenance(picture)
     (path,) = output.paths(out, [found.recipe])
     studio = models.studio_of(found, model, [vae] if vae else [], threads)
-    found = found.fitted(family(studio.config))
+    found = found.fitted(studio.config.family)
     for line in (*found.not_honoured, *_other_model(found, studio)):
         typer.echo(f"not honoured: {line}", err=True)
     with progress.shown(planned(studio, found.recipe)) as watched:

@@ -28,7 +28,7 @@ class Provenance:
     """Calotype's own, where it has one."""
 
     def fitted(self, family: str) -> Self:
-        """The same for a model of that ``family``, as `checkpoints.family` names it, where other programs heed that.
+        """The same for a model of that ``family``, as `ModelConfig.family` names it, where other programs heed that.
 
         A1111's Align Your Steps are SDXL's levels with SDXL.
         """

@@ -25,10 +25,9 @@ def check(model: Model, recipe: Recipe, inputs: Inputs) -> None:
 def _check_pictures(painting: Painting) -> None:
     """Raise CalotypeError for pictures that cannot be read or that the model cannot do without, and thin masks."""
     model, canvas = painting.model, painting.canvas
-    extra, latents = model.extra_channels, model.config.vae.latent_channels
     if canvas is None and model.edits:
         raise CalotypeError(f"the model {model.config.name} edits pictures: give it one with init_image.")
-    if extra not in (0, latents, latents + 1):
+    if model.config.purpose == "depth2img":
         raise CalotypeError(
             f"the model {model.config.name} draws from depth maps (depth2img), which Calotype has none of: "
             "choose another model."

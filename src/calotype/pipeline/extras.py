@@ -48,7 +48,7 @@ def _hole(painting: Painting) -> Image.Image:
 def _channels(painting: Painting) -> Float[Tensor, "1 k h w"] | None:
     """The picture of an editing model; of one for masks the mask, and what it leaves of the picture."""
     model, canvas = painting.model, painting.canvas
-    if not model.extra_channels:
+    if not model.config.purpose:
         return None
     if model.edits:
         return painting.known / model.config.vae.scaling_factor  # arXiv 2211.09800's code leaves it out
@@ -59,7 +59,7 @@ def _channels(painting: Painting) -> Float[Tensor, "1 k h w"] | None:
 
 def _micro_conditions(model: Model, pass_: Pass, negative: bool) -> Float[Tensor, "1 s"] | None:
     """What SDXL is told of the picture's size, by the prompt or by the ``negative`` one."""
-    if model.config.unet.added_dim is None:
+    if not model.config.family.startswith("SDXL"):
         return None
     width, height = (min(side, pass_.tile_size or side) for side in pass_.size)
 

@@ -63,7 +63,7 @@ class Painting:
     @property
     def blends(self) -> bool:
         """Whether there is a mask that the network itself knows nothing of."""
-        return self.canvas is not None and self.canvas.mask is not None and not self.model.extra_channels
+        return self.canvas is not None and self.canvas.mask is not None and not self.model.config.purpose
 
     def on_latent(self, mask: Image.Image, resampling: Image.Resampling) -> Float[Tensor, "1 1 h w"]:
         """A mask of the pixels over the latent, from 0 to 1."""

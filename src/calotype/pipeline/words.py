@@ -57,7 +57,7 @@ def conditions_at(model: Model, pass_: Pass) -> Callable[[Moment], PassCondition
 
     positive_at, negative_at = [encoded(each.schedule) for each in prompt.subprompts], encoded(avoided.schedule)
     weights = [each.weight for each in prompt.subprompts]
-    sdxl = model.config.unet.added_dim is not None
+    sdxl = model.config.family.startswith("SDXL")
     silent = sdxl and pass_.prompt_style == "a1111" and not any(text for _, text in avoided.schedule)
     (empty,) = model.conditions([""], pass_.clip_skip, language) if pass_.pad_cond_uncond else [None]
 

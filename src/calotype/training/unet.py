@@ -195,7 +195,7 @@ def beginning(run: Run, device: torch.device) -> Model:
     """
     if run.base is not None:
         base = load(None if run.base == "embedded" else run.base, str(device), torch.float32)
-        if base.extra_channels or base.config.unet.added_dim is not None:
+        if base.config.purpose or base.config.family.startswith("SDXL"):
             raise CalotypeError(f"the base {run.base!r} is told more than a text: only plain models can be trained on.")
         return replace(base, unet=_new(base.config).to(device)) if run.anew else base
     config, words = run.config, learned(run)
