@@ -28,12 +28,12 @@ def parse(text: str) -> dict[str, str]:
     if len(_PAIR.findall(last)) < 3:
         lines, last = [*lines, last], ""
     said: dict[str, list[str]] = {"Prompt": [], "Negative prompt": []}
-    part = "Prompt"
+    current = "Prompt"
     for line in map(str.strip, lines):
         if line.startswith(_NEGATIVE):
-            part, line = "Negative prompt", line.removeprefix(_NEGATIVE).strip()
-        if line or said[part]:
-            said[part].append(line)
+            current, line = "Negative prompt", line.removeprefix(_NEGATIVE).strip()
+        if line or said[current]:
+            said[current].append(line)
     pairs = {name: "\n".join(spoken) for name, spoken in said.items()}
     for key, value in _PAIR.findall(last):
         if not value:

@@ -38,7 +38,7 @@ def canvas(recipe: Recipe, picture: Image.Image, mask: Image.Image | None) -> Ca
         return Canvas(_fitted(picture, size, recipe.resize_mode), None, lambda painted: painted)
     if mask.getbbox() is None:
         raise CalotypeError("the mask leaves nothing to paint: make it white where to paint, or use --mask-invert.")
-    return (_whole if recipe.inpaint_area == "whole picture" else _part)(recipe, picture, mask, size)
+    return (_whole_picture if recipe.inpaint_area == "whole picture" else _only_masked)(recipe, picture, mask, size)
 
 
 def natural_size(recipe: Recipe, picture: Image.Image) -> tuple[int, int]:
@@ -54,7 +54,7 @@ def natural_size(recipe: Recipe, picture: Image.Image) -> tuple[int, int]:
     return width, height
 
 
-def _whole(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
+def _whole_picture(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
     """The whole picture. Twice the faded mask is what is new, as in A1111: it fades from the mask's edge outwards."""
     image, mask = (_fitted(each, size, recipe.resize_mode) for each in (picture, mask))
     new = mask.point(lambda level: min(2 * level, 255))
@@ -65,18 +65,18 @@ def _whole(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[
     return Canvas(_erased(recipe, image, mask), mask, finish)
 
 
-def _part(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
+def _only_masked(recipe: Recipe, picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
     """The mask's surroundings, enlarged. The faded mask itself is what is new, as in A1111."""
     box = _surroundings(mask, recipe.masked_padding, size)
     shape = (box[2] - box[0], box[3] - box[1])
-    image, part = (_fitted(each.crop(box), size, "resize and fill") for each in (picture, mask))
+    image, cropped = (_fitted(each.crop(box), size, "resize and fill") for each in (picture, mask))
 
     def finish(painted: Image.Image) -> Image.Image:
         whole = picture.copy()
         whole.paste(painted.crop(_within(shape, size)).resize(shape, _LANCZOS), box[:2])
         return Image.composite(whole, picture, mask) if recipe.keep_unmasked else whole
 
-    return Canvas(_erased(recipe, image, part), part, finish)
+    return Canvas(_erased(recipe, image, cropped), cropped, finish)
 
 
 def _erased(recipe: Recipe, image: Image.Image, mask: Image.Image) -> Image.Image:
