@@ -1,6 +1,6 @@
 """Files that torch wrote with ``torch.save``: a pickle beside raw storages, as a zip archive or in the older layout."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ def read_ckpt(path: Path) -> TensorFile:
     try:
         with path.open("rb") as file:
             legacy = file.read(len(LEGACY_MAGIC)) == LEGACY_MAGIC
-        content, storages = (_read_legacy if legacy else _read_zip)(path)
-        weights, metadata = _state(path, content, storages)
+        content, members = (_read_legacy if legacy else _read_zip)(path)
+        weights, metadata = _state(path, content, members)
     except pickles.Program as error:
         raise CalotypeError(
             f"{path} holds a program, not only weights: {error}. Nothing of it was run; do not trust its source."
@@ -37,7 +37,8 @@ def read_ckpt(path: Path) -> TensorFile:
     return TensorFile(path, "ckpt, torch's older layout" if legacy else "ckpt, torch's zip", weights, metadata)
 
 
-def _read_zip(path: Path) -> tuple[Any, Callable[[pickles.Storage], Member]]:
+def _read_zip(path: Path) -> tuple[Any, Mapping[str, Member]]:
+    """The content, and where each storage lies, by its key."""
     members = read_zip(path)
     pickled = [name for name in members if name.rpartition("/")[2] == "data.pkl"]
     if len(pickled) != 1:
@@ -52,14 +53,8 @@ def _read_zip(path: Path) -> tuple[Any, Callable[[pickles.Storage], Member]]:
         if pickle.size > _MAX_PICKLE:
             raise BadZip(f"its pickle claims {pickle.size:,} bytes")
         content, _ = pickles.read_pickle(BytesIO(_bytes(file, pickle, pickle.size)))
-
-    def find(storage: pickles.Storage) -> Member:
-        member = members.get(f"{root}data/{storage.key}")
-        if member is None or member.size < storage.count * ITEM_SIZES[storage.dtype]:
-            raise BadZip(f"storage {storage.key!r} is missing or cut short")
-        return member
-
-    return content, find
+    data = f"{root}data/"
+    return content, {name.removeprefix(data): member for name, member in members.items() if name.startswith(data)}
 
 
 def _bytes(file: Any, member: Member | None, limit: int) -> bytes:
@@ -70,8 +65,8 @@ def _bytes(file: Any, member: Member | None, limit: int) -> bytes:
     return content
 
 
-def _read_legacy(path: Path) -> tuple[Any, Callable[[pickles.Storage], Member]]:
-    """Five pickles (magic, version, the machine, the content, the storages' keys), then each storage and its length."""
+def _read_legacy(path: Path) -> tuple[Any, Mapping[str, Member]]:
+    """The same of five pickles (magic, version, the machine, the content, keys), then each storage and its length."""
     size = path.stat().st_size
     with path.open("rb") as file:
         stream = BytesIO(file.read(_MAX_PICKLE))
@@ -91,24 +86,17 @@ def _read_legacy(path: Path) -> tuple[Any, Callable[[pickles.Storage], Member]]:
             place += 8 + length
             if place > size:
                 raise pickles.Unreadable(f"storage {key!r} is cut short")
-
-    def find(storage: pickles.Storage) -> Member:
-        member = members.get(storage.key)
-        if member is None or member.size < storage.count * ITEM_SIZES[storage.dtype]:
-            raise pickles.Unreadable(f"storage {storage.key!r} is missing or cut short")
-        return member
-
-    return content, find
+    return content, members
 
 
-def _state(path: Path, content: Any, find: Callable[[pickles.Storage], Member]) -> tuple[Weights, Mapping[str, str]]:
+def _state(path: Path, content: Any, members: Mapping[str, Member]) -> tuple[Weights, Mapping[str, str]]:
     """The named tensors, which lie at the top or under ``state_dict``; and the plain values beside them."""
     if not isinstance(content, dict):
         raise CalotypeError(f"{path} holds no named weights: it is not a model.")
     state = content.get("state_dict", content)
     if not isinstance(state, dict):
         raise CalotypeError(f"{path} holds no named weights: it is not a model.")
-    weights = {key: _stored(path, key, value, find) for key, value in state.items() if _is_tensor(value)}
+    weights = {key: _stored(path, key, value, members) for key, value in state.items() if _is_tensor(value)}
     plain = {key: str(value)[:200] for key, value in content.items() if _is_plain(value)}
     return weights, plain
 
@@ -122,8 +110,10 @@ def _is_plain(value: Any) -> bool:
     return value.bit_length() <= 64 if isinstance(value, int) else isinstance(value, (str, float))
 
 
-def _stored(path: Path, key: str, tensor: pickles.Tensor, find: Callable[[pickles.Storage], Member]) -> Stored:
-    member, item = find(tensor.storage), ITEM_SIZES[tensor.dtype]
+def _stored(path: Path, key: str, tensor: pickles.Tensor, members: Mapping[str, Member]) -> Stored:
+    storage, member, item = tensor.storage, members.get(tensor.storage.key), ITEM_SIZES[tensor.dtype]
+    if member is None or member.size < storage.count * ITEM_SIZES[storage.dtype]:
+        raise pickles.Unreadable(f"storage {storage.key!r} is missing or cut short")
     stored = Stored(path, tensor.dtype, member.start + tensor.offset * item, tensor.shape, tensor.strides)
     # Not more numbers than the storage has: a stride of 0 would let one number claim to be a terabyte.
     if tensor.offset * item + stored.span > member.size or stored.count * item > member.size:

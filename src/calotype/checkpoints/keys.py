@@ -36,7 +36,7 @@ def under(ours: str, theirs: str, names: Mapping[str, str]) -> Names:
     return {f"{ours}.{a}": f"{theirs}.{b}" for a, b in names.items()}
 
 
-TRANSFORMER_BLOCK: Names = {
+_TRANSFORMER_BLOCK: Names = {
     "norm_self": "norm1",
     **under("self_attention", "attn1", _ATTENTION),
     "norm_cross": "norm2",
@@ -98,7 +98,7 @@ def unet_names(config: UNetConfig) -> Names:
     names |= under("time", "time_embedding", _EMBEDDING)
     names |= under("added", "add_embedding", _EMBEDDING)
     names |= under("middle.0.resnet", "mid_block.resnets.0", _RESNET)
-    names |= under("middle.0.transformer", "mid_block.attentions.0", _transformer(config.mid_depth))
+    names |= under("middle.0.transformer", "mid_block.attentions.0", transformer(config.mid_depth))
     names |= under("middle.1.resnet", "mid_block.resnets.1", _RESNET)
     depths = config.transformer_depth
     names |= _levels("down", depths, config.layers_per_block)
@@ -111,7 +111,7 @@ def _levels(way: str, depths: Sequence[int], count: int) -> Names:
     for i, depth in enumerate(depths):
         for j in range(count):
             names |= under(f"{way}.{row}.resnet", f"{way}_blocks.{i}.resnets.{j}", _RESNET)
-            names |= under(f"{way}.{row}.transformer", f"{way}_blocks.{i}.attentions.{j}", _transformer(depth))
+            names |= under(f"{way}.{row}.transformer", f"{way}_blocks.{i}.attentions.{j}", transformer(depth))
             row += 1
         if i < len(depths) - 1:
             names |= under(f"{way}.{row}", f"{way}_blocks.{i}.{way}samplers.0", _RESAMPLE)
@@ -119,10 +119,11 @@ def _levels(way: str, depths: Sequence[int], count: int) -> Names:
     return names
 
 
-def _transformer(depth: int) -> Names:
+def transformer(depth: int) -> Names:
+    """The table of ``nn.attention.SpatialTransformer``: diffusers kept the original code's names of its modules."""
     names = {"norm": "norm", "proj_in": "proj_in", "proj_out": "proj_out"}
     for k in range(depth):
-        names |= under(f"blocks.{k}", f"transformer_blocks.{k}", TRANSFORMER_BLOCK)
+        names |= under(f"blocks.{k}", f"transformer_blocks.{k}", _TRANSFORMER_BLOCK)
     return names
 
 

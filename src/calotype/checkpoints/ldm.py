@@ -9,7 +9,7 @@ convolutions of one pixel.
 import re
 from collections.abc import Iterable
 
-from calotype.checkpoints.keys import TRANSFORMER_BLOCK, Names, text_names, under
+from calotype.checkpoints.keys import Names, text_names, transformer, under
 from calotype.checkpoints.stored import Weights
 from calotype.configs import ModelConfig, TextConfig, UNetConfig, VaeConfig
 
@@ -60,7 +60,7 @@ def unet_names(config: UNetConfig) -> Names:
     names |= under("time", "time_embed", {"linear1": "0", "linear2": "2"})
     names |= under("added", "label_emb.0", {"linear1": "0", "linear2": "2"})
     names |= under("middle.0.resnet", "middle_block.0", _RESNET)
-    names |= under("middle.0.transformer", "middle_block.1", _transformer(config.mid_depth))
+    names |= under("middle.0.transformer", "middle_block.1", transformer(config.mid_depth))
     names |= under("middle.1.resnet", "middle_block.2", _RESNET)
     row = 0
     for level, depth in enumerate(config.transformer_depth):
@@ -83,14 +83,7 @@ def unet_names(config: UNetConfig) -> Names:
 
 def _layer(ours: str, theirs: str, depth: int) -> Names:
     names = under(f"{ours}.resnet", f"{theirs}.0", _RESNET)
-    return names | under(f"{ours}.transformer", f"{theirs}.1", _transformer(depth)) if depth else names
-
-
-def _transformer(depth: int) -> Names:
-    names = {"norm": "norm", "proj_in": "proj_in", "proj_out": "proj_out"}
-    for k in range(depth):
-        names |= under(f"blocks.{k}", f"transformer_blocks.{k}", TRANSFORMER_BLOCK)
-    return names
+    return names | under(f"{ours}.transformer", f"{theirs}.1", transformer(depth)) if depth else names
 
 
 def vae_names(config: VaeConfig) -> Names:

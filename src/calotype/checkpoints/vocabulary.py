@@ -11,10 +11,11 @@ from pathlib import Path
 from calotype.checkpoints.checkpoint import Checkpoint, mixed_up
 from calotype.checkpoints.hub import hub_cache
 from calotype.checkpoints.settings import padding
+from calotype.configs import CLIP_L
 from calotype.errors import CalotypeError
 from calotype.text.tokenizer import END, START, Merges, Tokenizer, Vocabulary, paired, read_vocabulary, vocabulary_texts
 
-_SIZE = 49408
+_SIZE = CLIP_L.vocab_size
 _PACKAGED = {"open_clip": "bpe_simple_vocab_16e6.txt.gz", "clip": "bpe_simple_vocab_16e6.txt.gz"}
 """Packages that carry OpenAI's list of merges as a data file (open_clip_torch; clip-anytorch and OpenAI's own)."""
 

@@ -20,6 +20,11 @@ class TextOutput:
     pooled: Float[Tensor, "b p"]
 
 
+def first_end(tokens: Int[Tensor, "b n"], end: int) -> Int[Tensor, "b"]:
+    """Where each text ends: at the first of the tokens ``end``, since it is padding, too."""
+    return (tokens == end).int().argmax(dim=-1)
+
+
 class TextEncoder(nn.Module):
     """A causal transformer over tokens."""
 
@@ -47,8 +52,8 @@ class TextEncoder(nn.Module):
         for layer in self.layers:
             states.append(layer(states[-1]))
         context = states[-1 - skip]
-        end_of_text = (tokens == self.config.vocab_size - 1).int().argmax(dim=-1)  # the first one: it is padding, too
-        pooled = self.norm(states[-1][torch.arange(len(tokens), device=tokens.device), end_of_text])
+        ends = first_end(tokens, self.config.vocab_size - 1)
+        pooled = self.norm(states[-1][torch.arange(len(tokens), device=tokens.device), ends])
         return TextOutput(self.norm(context) if self.config.final_norm else context, self.projection(pooled))
 
     def init_weights(self) -> None:

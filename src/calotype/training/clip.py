@@ -16,7 +16,7 @@ from calotype.data.negatives import negatives
 from calotype.data.scenes import Scene, World
 from calotype.data.sprites import SpriteBank
 from calotype.imaging.pixels import to_unit
-from calotype.nn.clip import ImageEncoder, TextEncoder
+from calotype.nn.clip import ImageEncoder, TextEncoder, first_end
 from calotype.text.tokenizer import Tokenizer
 from calotype.training import scenes
 from calotype.training.loop import Batch
@@ -43,7 +43,7 @@ class Contrastive(nn.Module):
 
     def of_texts(self, tokens: Int[Tensor, "b n"]) -> Float[Tensor, "b p"]:
         """Unit vectors of tokenized captions. What stands after the longest one's end is not looked at."""
-        ends = (tokens == self.text.config.vocab_size - 1).int().argmax(dim=-1)
+        ends = first_end(tokens, self.text.config.vocab_size - 1)
         pooled = self.text(tokens[:, : int(ends.max()) + 1]).pooled
         return F.normalize(self.projection(pooled).float(), dim=-1)
 

@@ -28,7 +28,7 @@ from calotype.errors import CalotypeError
 from calotype.hardware import half_precision
 from calotype.imaging.pixels import to_unit
 from calotype.model import Model
-from calotype.nn.clip import TextOutput
+from calotype.nn.clip import TextOutput, first_end
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.recipe import Recipe
@@ -170,7 +170,7 @@ class UNetTask:
     def _spoken(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """What the text encoder makes of each token from start to end, without the padding after it."""
         tokens = torch.cat([self.tokenizer.encode(text) for text in texts])
-        ends = (tokens == self.tokenizer.end).int().argmax(1, keepdim=True)
+        ends = first_end(tokens, self.tokenizer.end)[:, None]
         return self._read(texts)[torch.arange(tokens.shape[1]) <= ends]
 
     @torch.no_grad()
