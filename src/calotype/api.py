@@ -18,7 +18,7 @@ from calotype.imaging.inputs import Inputs
 from calotype.imaging.picture import Picture
 from calotype.imaging.reading import inline
 from calotype.model import Model
-from calotype.pipeline import RunState
+from calotype.pipeline import RunState, SavedRun
 from calotype.recipe import Recipe
 
 EMBEDDED = Path(__file__).parent / "embedded" / "model"
@@ -42,11 +42,15 @@ class Studio(Model):
         """
         return pipeline.states(self.with_refiner(recipe), recipe, state)
 
-    def check(self, recipe: Recipe) -> None:
-        """Raise CalotypeError for what this model cannot make, as far as that shows before anything is computed."""
-        model = self.with_refiner(recipe)
-        inputs = Inputs(recipe)
-        pipeline.check(model, pipeline.settle(model, recipe, inputs), inputs)
+    def check(self, recipe: Recipe) -> Recipe:
+        """The recipe with all that it left to the model, and to the picture it begins with, filled in.
+
+        Raises CalotypeError for what this model cannot make, as far as that shows before anything is computed.
+        """
+        model, inputs = self.with_refiner(recipe), Inputs(recipe)
+        settled = pipeline.settle(model, recipe, inputs)
+        pipeline.check(model, settled, inputs)
+        return settled
 
     def preview(self, state: RunState, by: Literal["fit", "vae"] = "fit") -> Image.Image:
         """What a state's clean latent shows: ``by`` the fit about, in a millisecond, or ``by`` the vae, decoded."""
@@ -55,6 +59,14 @@ class Studio(Model):
     def develop(self, recipe: Recipe, states: Iterable[RunState]) -> Picture:
         """The picture at the end of the ``states`` of ``recipe``."""
         return pipeline.develop(self.with_refiner(recipe), recipe, states)
+
+    def save_run(self, recipe: Recipe, state: RunState, path: Path, picture: Path) -> None:
+        """Write the run of ``recipe`` at ``state`` to ``path``; it was to become ``picture``. Raises CalotypeError."""
+        pipeline.save_run(path, self.with_refiner(recipe), recipe, state, picture)
+
+    def check_run(self, run: SavedRun) -> list[str]:
+        """`SavedRun.check` with this model, and the refiner that the run names."""
+        return run.check(self.with_refiner(run.record.recipe))
 
     def with_refiner(self, recipe: Recipe) -> Self:
         """This model with the refiner that ``recipe`` names, if any; each is loaded once. Raises CalotypeError."""

@@ -24,19 +24,17 @@ def make(ask: Ask, recipes: list[Recipe]) -> None:
     """A picture of each recipe, where `output.paths` says; the path is printed when it is there."""
     paths = output.paths(ask.output, recipes)
     studio = loaded(ask)
-    for recipe in recipes:
-        studio.check(recipe)
-    make_at(ask, studio, recipes, paths)
+    make_at(ask, studio, [studio.check(recipe) for recipe in recipes], paths)
 
 
 def make_at(ask: Ask, studio: "Studio", recipes: list[Recipe], paths: Iterable[Path]) -> None:
     """A picture of each recipe at its path; one that was cut goes on from what `saved_runs.saving` wrote."""
     from calotype.pipeline import planned, settle
 
-    settled = [settle(studio, recipe) for recipe in recipes]  # once: it may read a picture for its size
-    for hint in hints(studio, settled):
+    recipes = [settle(studio, recipe) for recipe in recipes]  # once: it may read a picture for its size
+    for hint in hints(studio, recipes):
         typer.echo(f"hint: {hint}.", err=True)
-    with progress.shown(sum(planned(studio, recipe) for recipe in settled)) as watched:
+    with progress.shown(sum(planned(studio, recipe) for recipe in recipes)) as watched:
         for recipe, path in zip(recipes, paths, strict=True):
             began = time.monotonic()
             begun = saved_runs.begun(studio, recipe, path)

@@ -32,7 +32,7 @@ def resume(
     parts = [vae] if vae else list(run.files[1:])
     model = model or next(filter(is_there, run.files[:1]), None)
     studio = models.studio_of(run.record, model, parts, threads)
-    for line in run.check(studio.with_refiner(recipe)):
+    for line in studio.check_run(run):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))
     with progress.shown(planned(studio, recipe)) as watched:

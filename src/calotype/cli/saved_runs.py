@@ -17,11 +17,9 @@ def saving(
     studio: "Studio", recipe: Recipe, states: "Iterable[RunState]", picture: Path, every: int
 ) -> "Iterator[RunState]":
     """The ``states``, of which that after each ``every`` steps is written beside the ``picture``; none for 0."""
-    from calotype.pipeline import save_run
-
     for state in states:
         if every and len(state.digests) % every == 0:
-            save_run(place(picture), studio.with_refiner(recipe), recipe, state, picture)
+            studio.save_run(recipe, state, place(picture), picture)
         yield state
 
 
@@ -31,10 +29,9 @@ def begun(studio: "Studio", recipe: Recipe, picture: Path) -> "list[RunState]":
 
     if not is_there(place(picture)):
         return []
-    model = studio.with_refiner(recipe)
     try:
         run = read_run(place(picture), str(studio.device))
-        same = run.record.recipe == settle(model, recipe) and not run.check(model)
+        same = run.record.recipe == settle(studio, recipe) and not studio.check_run(run)
     except CalotypeError:  # damaged, or of another model or other pictures to begin with
         return []
     return [run.state] if same else []
