@@ -78,7 +78,7 @@ def test_the_text_encoder_s_run_is_taken_up(make_run: Callable[..., Run], monkey
     words = Tokenizer.of(*tokenizer.learn(["a cat on a blue background", "two dogs"], 700))
     phases = tuple(Phase(size=64, batch=2, steps=2, lr=lr) for lr in ((1e-3, 1e-3), (1e-3, 0)))
 
-    def steps(name: str, seed: int, number: int | None = None) -> list[runs.Metrics]:
+    def steps(name: str, seed: int, number: int | None = None) -> list[trainer.Metrics]:
         run = make_run(name=name, task="clip", phases=phases)
         torch.manual_seed(seed)  # the first weights: what is restored must replace them
         task = ClipTask(run.config.text[0], words, drawn_bank(), torch.device("cpu"))
