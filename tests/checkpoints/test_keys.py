@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from calotype.checkpoints.keys import canonical, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.settings import read_model, read_sampler, write_model
+from calotype.checkpoints.scheduler_settings import read_sampler
+from calotype.checkpoints.settings import read_model, write_model
 from calotype.configs import PRESETS, ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.nn.clip import TextEncoder

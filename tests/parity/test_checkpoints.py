@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from calotype.checkpoints.convert import write_single
 from calotype.checkpoints.folder import write_folder
-from calotype.checkpoints.settings import read_sampler, write_model
+from calotype.checkpoints.scheduler_settings import read_sampler
+from calotype.checkpoints.settings import write_model
 from checkpoints.families import FAMILIES, made
 
 

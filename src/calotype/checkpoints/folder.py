@@ -1,23 +1,23 @@
 """The diffusers folder, in which Stable Diffusion is published: read into networks, and written from them."""
 
-import json
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from calotype.checkpoints.checkpoint import Checkpoint, Source
+from calotype.checkpoints.json_files import read_json, write_json
 from calotype.checkpoints.keys import Names, regular, text_names, unet_names, vae_names
+from calotype.checkpoints.scheduler_settings import read_sampler
 from calotype.checkpoints.settings import (
     check_pipeline,
     encoder_folders,
     read_model,
-    read_sampler,
     text_encoders,
     tokenizer_settings,
     write_model,
@@ -53,11 +53,11 @@ def read_folder(path: Path) -> Checkpoint:
     path = Path(path)
     if not (path / _INDEX).is_file():
         raise CalotypeError(f"{path} is not a model folder: it has no {_INDEX}. Give the folder that holds that file.")
-    name, index = path.absolute().name, _read_json(path / _INDEX)
+    name, index = path.absolute().name, read_json(path / _INDEX)
     check_pipeline(index, name)
     encoders = text_encoders(index)
     needed = ["index", *encoders, "vae", "unet", "scheduler"]
-    files = {component: _read_json(path / _SETTINGS[component]) for component in needed}
+    files = {component: read_json(path / _SETTINGS[component]) for component in needed}
     config = read_model(files, name)
     sampler, scheduler = read_sampler(files["scheduler"])
     return Checkpoint(
@@ -105,12 +105,12 @@ def write_folder(
         for name, text in (beside or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
         for component, content in settings.items():
-            _write_json(folder / _SETTINGS[component], content)
+            write_json(folder / _SETTINGS[component], content)
         for encoder, component in zip(networks.text, encoder_folders(config), strict=True):
             _save(encoder, text_names(encoder.config), folder / component / "model.safetensors", dtype)
             tokenizer = folder / component.replace("text_encoder", "tokenizer")
             for name, content in tokenizer_settings(encoder.config).items():
-                _write_json(tokenizer / name, content)
+                write_json(tokenizer / name, content)
             for name, text in tokenizer_files.items():
                 (tokenizer / name).write_text(text, encoding="utf-8")
         _save(networks.vae, vae_names(config.vae), folder / "vae/diffusion_pytorch_model.safetensors", dtype)
@@ -138,7 +138,7 @@ def _weights_file(folder: Path, stem: str) -> Path:
 
 
 def _shards(index: Path) -> list[Path]:
-    placed = _read_json(index).get("weight_map")
+    placed = read_json(index).get("weight_map")
     if not isinstance(placed, dict) or not all(isinstance(name, str) for name in placed.values()):
         raise CalotypeError(f"{index} is damaged: it does not say which file holds which weights. Fetch it again.")
     names = sorted(set(placed.values()))
@@ -157,23 +157,6 @@ def _save(network: "nn.Module", names: Names, path: Path, dtype: "torch.dtype | 
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_file(path):
         save_file(tensors, path, metadata={"format": "pt"})
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CalotypeError(f"cannot read {path}: {error.strerror or error}. Fetch the model again.") from error
-    except ValueError as error:
-        raise CalotypeError(f"{path} is damaged: it is not JSON ({error}). Fetch the model again.") from error
-    if not isinstance(content, dict):
-        raise CalotypeError(f"{path} is damaged: it holds no JSON object. Fetch the model again.")
-    return content
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @contextmanager

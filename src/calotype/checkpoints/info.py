@@ -34,7 +34,7 @@ class Info:
     parameterization: str = ""
     zero_terminal_snr: bool | None = None
     sampler: str = ""
-    """The publisher's choice, and the schedule it is on."""
+    """The publisher's choice, and the scheduler it is on."""
     networks: Mapping[str, NetworkInfo] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     licence: Mapping[str, str] = field(default_factory=dict)

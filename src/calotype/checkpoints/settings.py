@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
+from calotype.checkpoints.json_files import Settings, check_known
+from calotype.checkpoints.scheduler_settings import read_schedule, write_scheduler
+from calotype.configs import ModelConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.errors import CalotypeError
-
-Settings = dict[str, Any]
 
 _PIPELINES = {
     "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
@@ -21,8 +21,8 @@ _UNHEEDED_SIZE = re.compile(r"0\.[0-8]\.")
 _TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 _BOTH_ENDS = ("<|startoftext|>", "<|endoftext|>")
 
-# What our networks do not do. A file that asks for anything else would load and draw nonsense.
-_UNET_FIXED: Mapping[str, Sequence[Any]] = {
+# What our networks do. A file that asks for anything else would load and draw nonsense.
+_UNET_KNOWN: Mapping[str, Sequence[Any]] = {
     "act_fn": ("silu",),
     "addition_embed_type": (None, "text_time"),
     "class_embed_type": (None,),
@@ -38,18 +38,12 @@ _UNET_FIXED: Mapping[str, Sequence[Any]] = {
     "time_cond_proj_dim": (None,),
     "time_embedding_type": ("positional",),
 }
-_VAE_FIXED: Mapping[str, Sequence[Any]] = {
+_VAE_KNOWN: Mapping[str, Sequence[Any]] = {
     "act_fn": ("silu",),
     "shift_factor": (None,),
     "latents_mean": (None,),
     "use_quant_conv": (True,),
     "use_post_quant_conv": (True,),
-}
-_SCHEDULE_FIXED: Mapping[str, Sequence[Any]] = {
-    "trained_betas": (None,),
-    "beta_schedule": ("linear", "scaled_linear"),
-    "prediction_type": ("epsilon", "v_prediction", "sample"),
-    "timestep_spacing": ("leading", "trailing", "linspace"),
 }
 
 
@@ -89,7 +83,7 @@ def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
             text=tuple(_read_text(files[encoder], xl) for encoder in encoders),
             vae=_read_vae(files["vae"]),
             unet=_read_unet(files["unet"]),
-            schedule=_read_schedule(files["scheduler"]),
+            schedule=read_schedule(files["scheduler"]),
         )
     except KeyError as error:
         raise CalotypeError(
@@ -107,7 +101,7 @@ def write_model(config: ModelConfig, sampler: str = "", scheduler: str = "") -> 
     """
     if not sampler:
         sampler, scheduler = "DPM++ 2M", "" if config.schedule.zero_terminal_snr else "karras"
-    scheduler_config = _write_schedule(config.schedule, sampler, scheduler)
+    scheduler_config = write_scheduler(config.schedule, sampler, scheduler)
     files: dict[str, Settings] = {"index": _write_index(config, scheduler_config["_class_name"])}
     for encoder, text in zip(encoder_folders(config), config.text, strict=True):
         files[encoder] = _write_text(text)
@@ -131,7 +125,7 @@ def tokenizer_settings(config: TextConfig) -> dict[str, Settings]:
 
 
 def _read_text(settings: Settings, xl: bool) -> TextConfig:
-    _check("text encoder", settings, {"hidden_act": ("quick_gelu", "gelu")})
+    check_known("text encoder", settings, {"hidden_act": ("quick_gelu", "gelu")})
     projected = "CLIPTextModelWithProjection" in settings.get("architectures", ())
     return TextConfig(
         vocab_size=settings["vocab_size"],
@@ -169,7 +163,7 @@ def _write_text(config: TextConfig) -> Settings:
 
 
 def _read_vae(settings: Settings) -> VaeConfig:
-    _check("autoencoder", settings, _VAE_FIXED)
+    check_known("autoencoder", settings, _VAE_KNOWN)
     return VaeConfig(
         image_channels=settings.get("in_channels", 3),
         latent_channels=settings.get("latent_channels", 4),
@@ -202,13 +196,13 @@ def _write_vae(config: VaeConfig) -> Settings:
 
 
 def _read_unet(settings: Settings) -> UNetConfig:
-    _check("U-Net", settings, _UNET_FIXED)
+    check_known("U-Net", settings, _UNET_KNOWN)
     # Before diffusers 0.9 the size was not heeded and wrong in SD 1's files: there, too, it is 64 at least.
     unheeded = _UNHEEDED_SIZE.match(str(settings.get("_diffusers_version", "")))
     told = settings.get("sample_size") or UNetConfig.sample_size
     sample_size = max(min(told) if isinstance(told, list) else told, 64 if unheeded else 0)
     types = settings["down_block_types"]
-    _check(
+    check_known(
         "U-Net",
         {"down_block_types": set(types) <= {"DownBlock2D", "CrossAttnDownBlock2D"}},
         {"down_block_types": (True,)},
@@ -267,48 +261,6 @@ def _write_unet(config: UNetConfig) -> Settings:
     return settings
 
 
-def _read_schedule(settings: Settings) -> ScheduleConfig:
-    _check("scheduler", settings, _SCHEDULE_FIXED)
-    return ScheduleConfig(
-        beta_schedule=settings["beta_schedule"],
-        beta_start=settings["beta_start"],
-        beta_end=settings["beta_end"],
-        num_steps=settings["num_train_timesteps"],
-        parameterization=settings.get("prediction_type", "epsilon"),
-        zero_terminal_snr=settings.get("rescale_betas_zero_snr", False),
-        spacing=settings.get("timestep_spacing", "leading"),
-        steps_offset=settings.get("steps_offset", 0),
-    )
-
-
-def _write_schedule(config: ScheduleConfig, sampler: str, scheduler: str) -> Settings:
-    """The settings of the sampler's class; and what DDIM would have to know."""
-    settings = {
-        "_class_name": _CLASSES[_VARIANTS.get(sampler, sampler)],
-        "beta_end": config.beta_end,
-        "beta_schedule": config.beta_schedule,
-        "beta_start": config.beta_start,
-        "clip_sample": False,
-        "num_train_timesteps": config.num_steps,
-        "prediction_type": config.parameterization,
-        "rescale_betas_zero_snr": config.zero_terminal_snr,
-        "set_alpha_to_one": False,
-        "steps_offset": config.steps_offset,
-        "timestep_spacing": config.spacing,
-    }
-    settings |= {flag: True for flag, name in _SCHEDULES.items() if name == scheduler}
-    if sampler.startswith("DPM++ 2M"):
-        settings["algorithm_type"] = "sde-dpmsolver++" if sampler in _VARIANTS else "dpmsolver++"
-        settings["solver_type"] = "heun" if sampler.endswith("Heun") else "midpoint"
-    if sampler.startswith("UniPC"):
-        settings["solver_type"] = "bh1" if sampler in _VARIANTS else "bh2"
-    if sampler in ("PNDM", "PLMS"):
-        settings["skip_prk_steps"] = sampler in _VARIANTS
-    if scheduler in _SCHEDULE_FIXED["timestep_spacing"] and scheduler != config.spacing:
-        del settings["timestep_spacing"]  # the file said nothing: classes and networks take it in different ways
-    return settings
-
-
 _TASKS = {"": "", "depth2img": "Depth2Img", "InstructPix2Pix": "InstructPix2Pix", "inpainting": "Inpaint"}
 """What pipelines are called by a model's purpose."""
 
@@ -331,50 +283,6 @@ def _write_index(config: ModelConfig, scheduler_class: str) -> Settings:
     if not xl:
         index |= {"feature_extractor": [None, None], "safety_checker": [None, None], "requires_safety_checker": False}
     return index
-
-
-_SAMPLERS = {
-    "DDIMScheduler": "DDIM", "DDPMScheduler": "DDPM", "DEISMultistepScheduler": "DEIS", "LCMScheduler": "LCM",
-    "PNDMScheduler": "PNDM", "LMSDiscreteScheduler": "LMS", "HeunDiscreteScheduler": "Heun",
-    "EulerDiscreteScheduler": "Euler", "EulerAncestralDiscreteScheduler": "Euler a",
-    "KDPM2DiscreteScheduler": "DPM2", "KDPM2AncestralDiscreteScheduler": "DPM2 a",
-    "DPMSolverMultistepScheduler": "DPM++ 2M", "DPMSolverSDEScheduler": "DPM++ SDE",
-    "DPMSolverSinglestepScheduler": "DPM++ 2S", "UniPCMultistepScheduler": "UniPC bh2",
-    "SASolverScheduler": "SA-Solver 2", "TCDScheduler": "TCD",
-}  # fmt: skip
-_CLASSES = {sampler: name for name, sampler in _SAMPLERS.items()}
-_VARIANTS = {"DPM++ 2M SDE": "DPM++ 2M", "DPM++ 2M SDE Heun": "DPM++ 2M", "PLMS": "PNDM", "UniPC": "UniPC bh2"}
-"""Samplers that a setting of another one's class chooses."""
-_LEADING = ("DDIM", "DDPM", "PNDM")
-"""Samplers whose classes take leading steps where a file does not say which; the others take linspace."""
-_OWN_STEPS = ("LCM", "TCD")
-"""Samplers whose classes take steps of a kind of their own, whatever a file says."""
-_SCHEDULES = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
-
-
-def read_sampler(settings: Settings) -> tuple[str, str]:
-    """The sampler and the schedule that a scheduler_config.json chooses, by our names; empty where it chooses none."""
-    sampler = _SAMPLERS.get(settings.get("_class_name", ""), "")
-    if sampler in ("", *_OWN_STEPS):
-        return sampler, ""
-    spacing = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")
-    schedule = next((schedule for flag, schedule in _SCHEDULES.items() if settings.get(flag)), spacing)
-    if sampler == "DPM++ 2M" and str(settings.get("algorithm_type", "")).startswith("sde"):
-        sampler = "DPM++ 2M SDE Heun" if settings.get("solver_type") == "heun" else "DPM++ 2M SDE"
-    if sampler == "UniPC bh2" and settings.get("solver_type") == "bh1":
-        sampler = "UniPC"
-    if sampler == "PNDM" and settings.get("skip_prk_steps"):
-        sampler = "PLMS"
-    return sampler, schedule
-
-
-def _check(what: str, settings: Settings, fixed: Mapping[str, Sequence[Any]]) -> None:
-    for key, values in fixed.items():
-        if key in settings and settings[key] not in values:
-            raise CalotypeError(
-                f"this {what} is of a kind Calotype does not know: {key} is {settings[key]!r}. "
-                "Use a model of the SD 1.x, 2.x or SDXL families."
-            )
 
 
 def _per_level(value: int | Sequence[int], levels: int) -> tuple[int, ...]:

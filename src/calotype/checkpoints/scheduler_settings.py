@@ -1,0 +1,94 @@
+"""scheduler_config.json: the forward process, and the sampler and its scheduler that a publisher chose; and back.
+
+In our words a schedule is the forward process that a model was trained on, a scheduler chooses levels of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from calotype.checkpoints.json_files import Settings, check_known
+from calotype.configs import ScheduleConfig
+
+_KNOWN: Mapping[str, Sequence[Any]] = {
+    "trained_betas": (None,),
+    "beta_schedule": ("linear", "scaled_linear"),
+    "prediction_type": ("epsilon", "v_prediction", "sample"),
+    "timestep_spacing": ("leading", "trailing", "linspace"),
+}
+_SAMPLERS = {
+    "DDIMScheduler": "DDIM", "DDPMScheduler": "DDPM", "DEISMultistepScheduler": "DEIS", "LCMScheduler": "LCM",
+    "PNDMScheduler": "PNDM", "LMSDiscreteScheduler": "LMS", "HeunDiscreteScheduler": "Heun",
+    "EulerDiscreteScheduler": "Euler", "EulerAncestralDiscreteScheduler": "Euler a",
+    "KDPM2DiscreteScheduler": "DPM2", "KDPM2AncestralDiscreteScheduler": "DPM2 a",
+    "DPMSolverMultistepScheduler": "DPM++ 2M", "DPMSolverSDEScheduler": "DPM++ SDE",
+    "DPMSolverSinglestepScheduler": "DPM++ 2S", "UniPCMultistepScheduler": "UniPC bh2",
+    "SASolverScheduler": "SA-Solver 2", "TCDScheduler": "TCD",
+}  # fmt: skip
+"""Our samplers by diffusers' classes, as the registry's aliases say: it would import torch, which reading does without."""
+_CLASSES = {sampler: name for name, sampler in _SAMPLERS.items()}
+_VARIANTS = {"DPM++ 2M SDE": "DPM++ 2M", "DPM++ 2M SDE Heun": "DPM++ 2M", "PLMS": "PNDM", "UniPC": "UniPC bh2"}
+"""Samplers that a setting of another one's class chooses."""
+_LEADING = ("DDIM", "DDPM", "PNDM")
+"""Samplers whose classes take leading steps where a file does not say which; the others take linspace."""
+_OWN_STEPS = ("LCM", "TCD")
+"""Samplers whose classes take steps of a kind of their own, whatever a file says."""
+_SCHEDULERS = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
+
+
+def read_schedule(settings: Settings) -> ScheduleConfig:
+    """The forward process that a scheduler_config.json describes. Raises CalotypeError; KeyError for what is missing."""
+    check_known("scheduler", settings, _KNOWN)
+    return ScheduleConfig(
+        beta_schedule=settings["beta_schedule"],
+        beta_start=settings["beta_start"],
+        beta_end=settings["beta_end"],
+        num_steps=settings["num_train_timesteps"],
+        parameterization=settings.get("prediction_type", "epsilon"),
+        zero_terminal_snr=settings.get("rescale_betas_zero_snr", False),
+        spacing=settings.get("timestep_spacing", "leading"),
+        steps_offset=settings.get("steps_offset", 0),
+    )
+
+
+def write_scheduler(config: ScheduleConfig, sampler: str, scheduler: str) -> Settings:
+    """The settings of the sampler's class; and what DDIM would have to know."""
+    settings = {
+        "_class_name": _CLASSES[_VARIANTS.get(sampler, sampler)],
+        "beta_end": config.beta_end,
+        "beta_schedule": config.beta_schedule,
+        "beta_start": config.beta_start,
+        "clip_sample": False,
+        "num_train_timesteps": config.num_steps,
+        "prediction_type": config.parameterization,
+        "rescale_betas_zero_snr": config.zero_terminal_snr,
+        "set_alpha_to_one": False,
+        "steps_offset": config.steps_offset,
+        "timestep_spacing": config.spacing,
+    }
+    settings |= {flag: True for flag, name in _SCHEDULERS.items() if name == scheduler}
+    if sampler.startswith("DPM++ 2M"):
+        settings["algorithm_type"] = "sde-dpmsolver++" if sampler in _VARIANTS else "dpmsolver++"
+        settings["solver_type"] = "heun" if sampler.endswith("Heun") else "midpoint"
+    if sampler.startswith("UniPC"):
+        settings["solver_type"] = "bh1" if sampler in _VARIANTS else "bh2"
+    if sampler in ("PNDM", "PLMS"):
+        settings["skip_prk_steps"] = sampler in _VARIANTS
+    if scheduler in _KNOWN["timestep_spacing"] and scheduler != config.spacing:
+        del settings["timestep_spacing"]  # the file said nothing: classes and networks take it in different ways
+    return settings
+
+
+def read_sampler(settings: Settings) -> tuple[str, str]:
+    """The sampler and the scheduler that a scheduler_config.json chooses, by our names; empty where it chooses none."""
+    sampler = _SAMPLERS.get(settings.get("_class_name", ""), "")
+    if sampler in ("", *_OWN_STEPS):
+        return sampler, ""
+    spacing = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")
+    scheduler = next((scheduler for flag, scheduler in _SCHEDULERS.items() if settings.get(flag)), spacing)
+    if sampler == "DPM++ 2M" and str(settings.get("algorithm_type", "")).startswith("sde"):
+        sampler = "DPM++ 2M SDE Heun" if settings.get("solver_type") == "heun" else "DPM++ 2M SDE"
+    if sampler == "UniPC bh2" and settings.get("solver_type") == "bh1":
+        sampler = "UniPC"
+    if sampler == "PNDM" and settings.get("skip_prk_steps"):
+        sampler = "PLMS"
+    return sampler, scheduler
