@@ -24,7 +24,7 @@ _SAMPLERS = {
     "DPMSolverSinglestepScheduler": "DPM++ 2S", "UniPCMultistepScheduler": "UniPC bh2",
     "SASolverScheduler": "SA-Solver 2", "TCDScheduler": "TCD",
 }  # fmt: skip
-"""Our samplers by diffusers' classes, as the registry's aliases say: it would import torch, which reading does without."""
+"""Our samplers by diffusers' classes: the registry's aliases again, since it imports torch and this file must not."""
 _CLASSES = {sampler: name for name, sampler in _SAMPLERS.items()}
 _VARIANTS = {"DPM++ 2M SDE": "DPM++ 2M", "DPM++ 2M SDE Heun": "DPM++ 2M", "PLMS": "PNDM", "UniPC": "UniPC bh2"}
 """Samplers that a setting of another one's class chooses."""
@@ -36,7 +36,7 @@ _SCHEDULERS = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponen
 
 
 def read_schedule(settings: Settings) -> ScheduleConfig:
-    """The forward process that a scheduler_config.json describes. Raises CalotypeError; KeyError for what is missing."""
+    """The forward process that a scheduler_config.json describes. Raises CalotypeError, KeyError for what it lacks."""
     check_known("scheduler", settings, _KNOWN)
     return ScheduleConfig(
         beta_schedule=settings["beta_schedule"],
