@@ -230,7 +230,7 @@ def test_the_text_encoder_is_frozen_and_the_text_counts(task: UNetTask) -> None:
 def test_evaluation_is_repeatable_and_the_sheet_shows_scenes_over_pictures(task: UNetTask) -> None:
     figures = task.evaluate(PHASE)
     assert figures == task.evaluate(PHASE)
-    assert figures["held_out"] == pytest.approx(np.mean([figures[f"held_out_t{t}"] for t in unet.LEVELS]))
+    assert figures["held_out"] == pytest.approx(np.mean([figures[f"held_out_t{t}"] for t in unet.EVALUATED_TIMES]))
     assert task.sheet(PHASE).size == (2 * 64, 2 * 64)
 
 

@@ -16,6 +16,10 @@ _GUARD = 1 / 40
 """How far a centre stays from the line between two cells."""
 
 Extents = tuple[float, float]
+"""The least and the greatest extent."""
+
+ALONE: Extents = (32 / 128, 96 / 128)
+"""Of a thing alone on a canvas of full size."""
 
 
 def place_one(rng: random.Random, aspect: float, extents: Extents) -> Box:

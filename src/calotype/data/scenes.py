@@ -166,7 +166,7 @@ def _relation(rng: random.Random, count: int, same: bool) -> Relation:
 def _boxes(rng: random.Random, aspects: list[float], relation: Relation, size: int, least: float) -> list[Box]:
     """One box for each thing; the extents of several are at least ``least``, as far as there is room."""
     if relation == "alone":
-        return [layout.place_one(rng, aspects[0], (32 / 128, 96 / 128) if size >= 96 else (28 / 64, 60 / 64))]
+        return [layout.place_one(rng, aspects[0], layout.ALONE if size >= 96 else (28 / 64, 60 / 64))]
     if relation == "group":
         return layout.place_group(rng, aspects[0], (max(least, 32 / 128), 60 / 128), len(aspects))
     if relation == "row":

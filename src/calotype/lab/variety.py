@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from calotype.data.colours import shade
-from calotype.data.layout import place_one
+from calotype.data.layout import ALONE, place_one
 from calotype.data.scenes import render
 from calotype.data.spec import Spec
 from calotype.data.sprites import SpriteBank
@@ -35,7 +35,7 @@ def true_variants(bank: SpriteBank, spec: Spec, count: int) -> Pictures:
     height, width, _ = bank.by_id[spec.objects[0].sprite].pixels.shape
     variants = []
     for _ in range(count):
-        x0, y0, x1, y1 = (spec.size * side for side in place_one(rng, width / height, (32 / 128, 96 / 128)))
+        x0, y0, x1, y1 = (spec.size * side for side in place_one(rng, width / height, ALONE))
         thing = replace(spec.objects[0], box=(x0, y0, x1, y1))
         variants.append(render(bank, replace(spec, objects=(thing,), rgb=shade(spec.background, rng))))
     return np.stack(variants)

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Exponential moving average, with a warm-up so that the random first weights are soon forgotten."""
+    """Exponential moving average, with a warm-up so that the random first weights are soon forgotten.
+
+    The decay is at most (1 + step) / (10 + step), as in TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``.
+    """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay

@@ -44,9 +44,10 @@ DROPOUT = 0.1
 """How often the caption is left empty, for classifier-free guidance (arXiv 2207.12598)."""
 WHITENED = 400
 """The captions by which the contexts' variances are measured."""
-LEVELS = (100, 300, 500, 700, 900)
+EVALUATED_TIMES = (100, 300, 500, 700, 900)
 """The times at which evaluations measure the loss."""
 EVALUATED, SHOWN = 64, 8
+"""The held-out scenes that evaluations measure, and those that sheets show."""
 
 
 class UNetTask:
@@ -82,7 +83,7 @@ class UNetTask:
         chosen = torch.from_numpy(rng.integers(phase.scenes, size=phase.batch))
         even = (torch.arange(phase.batch) + rng.random()) / phase.batch
         empty = torch.from_numpy(rng.random(phase.batch) < DROPOUT)
-        context = torch.where(empty[:, None, None], self.silence, self._contexts(phase)[chosen])
+        context = torch.where(empty[:, None, None], self.silence, self.contexts(phase)[chosen])
         time = (
             even
             if phase.median_time is None
@@ -94,8 +95,8 @@ class UNetTask:
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean error, and that of the earlier and of the later times."""
         x0 = batch["latents"]
-        levels = len(self.model.schedule.sigmas)
-        t = (batch["time"] * levels).long().clamp(max=levels - 1)
+        steps = len(self.model.schedule.sigmas)
+        t = (batch["time"] * steps).long().clamp(max=steps - 1)
         noise = torch.randn(x0.shape, generator=rng).to(x0.device)
         errors = self._errors(self.network, x0, t, noise, batch["context"])
         return errors.mean(), {f"t{low}": errors[(t >= low) & (t < low + 500)].mean().detach() for low in (0, 500)}
@@ -109,9 +110,9 @@ class UNetTask:
         x0 = torch.cat([self.model.encode(some) for some in torch.split(pixels, 8)])
         context = self._context([scene.caption for scene in held_out]).to(device)
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        times = [torch.full((EVALUATED,), t, device=device) for t in LEVELS]
+        times = [torch.full((EVALUATED,), t, device=device) for t in EVALUATED_TIMES]
         losses = [self._errors(self.module, x0, t, noise, context).mean() for t in times]
-        figures = {f"held_out_t{t}": float(loss) for t, loss in zip(LEVELS, losses, strict=True)}
+        figures = {f"held_out_t{t}": float(loss) for t, loss in zip(EVALUATED_TIMES, losses, strict=True)}
         return figures | {"held_out": float(torch.stack(losses).mean())}
 
     def sheet(self, phase: Phase) -> Image.Image:
@@ -130,18 +131,7 @@ class UNetTask:
         """The U-Net as it reads contexts that nobody whitened."""
         return self.whitening.left(self.module)
 
-    def _errors(
-        self, network: Callable[..., Tensor], x0: Tensor, t: Tensor, noise: Tensor, context: Tensor
-    ) -> Float[Tensor, "b"]:
-        """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
-        sigma = self.model.schedule.sigmas.float().to(x0.device)[t]
-        x = x0 + sigma[:, None, None, None] * noise
-        inputs = self.model.parameterization.network_input(x, sigma)
-        output = network(inputs, t.float(), context.to(x0.dtype)).float()
-        target = self.model.parameterization.target(x0, noise, sigma)
-        return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
-
-    def _contexts(self, phase: Phase) -> Float[Tensor, "n tokens d"]:
+    def contexts(self, phase: Phase) -> Float[Tensor, "n tokens d"]:
         """The contexts of the cached scenes' captions: the encoder is frozen, so each needs to be read once only.
 
         They take 39 kB each in the embedded model's size, 2.4 GB for 60,000; only one world's are kept.
@@ -155,6 +145,17 @@ class UNetTask:
     def silence(self) -> Float[Tensor, "1 tokens d"]:
         """The context of an empty caption. Not to be asked for before ``measured`` is what it will stay."""
         return self._context([""])
+
+    def _errors(
+        self, network: Callable[..., Tensor], x0: Tensor, t: Tensor, noise: Tensor, context: Tensor
+    ) -> Float[Tensor, "b"]:
+        """The squared error of each latent of ``x0`` at its time, meant over its numbers."""
+        sigma = self.model.schedule.sigmas.float().to(x0.device)[t]
+        x = x0 + sigma[:, None, None, None] * noise
+        inputs = self.model.parameterization.network_input(x, sigma)
+        output = network(inputs, t.float(), context.to(x0.dtype)).float()
+        target = self.model.parameterization.target(x0, noise, sigma)
+        return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 
     def _read_world(self, phase: Phase) -> Float[Tensor, "n tokens d"]:
         drawn, count = World(self.bank, *phase.world), len(self.cache[phase.world])
