@@ -57,10 +57,10 @@ class Attention(nn.Module):
 
 
 class Halves(nn.Linear):
-    """A linear layer whose answer comes in two halves.
+    """A linear layer that returns its output in two halves, by two matrix products.
 
-    Two products, since the halves of one are not contiguous, which costs a CPU more than it saves; and of a large map
-    one is so large that its memory is asked of the system anew in every call.
+    Chunks of one product are not contiguous, which costs a CPU more than it saves; and for large maps the single output
+    is so big that malloc fetches it from the system anew at every call.
     """
 
     def forward(self, x: Float[Tensor, "b n d"]) -> tuple[Float[Tensor, "b n e"], Float[Tensor, "b n e"]]:  # type: ignore[override]

@@ -1,11 +1,11 @@
 """Large feature maps, band by band: an autoencoder's result without an autoencoder's memory.
 
-`Rows` are asked for some rows of a map and ask those that they are computed from for what these depend on. Nothing is
-approximate: a convolution sees the rows around a band, and a group norm goes through the whole map first, for its
-statistics. So what lies before a norm is computed twice, back to the last map that is held whole, and which maps are
-held is all there is to choose. Here it is each resnet block's result, in place of what it was made from: one map of the
-finest level, beside a few bands. Holding the maps within the blocks, too, would save a third of the time and take twice
-the memory; holding none of the finest level would compute it six times (SD's has seven norms).
+`Rows` is a lazy feature map: asked for rows top to bottom, it asks the map it is computed from for just the rows those
+depend on. Nothing is approximate: a convolution sees the rows around a band, and a group norm goes through the whole
+map first, for its statistics. So what lies before a norm is computed twice, back to the last map that is held whole,
+and which maps are held is all there is to choose. Here it is each resnet block's result, in place of what it was made
+from: one map of the finest level, beside a few bands. Holding the maps within the blocks, too, would save a third of
+the time and take twice the memory; holding none of the finest level would compute it six times (SD's has seven norms).
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Rows:
 def in_bands(network: nn.Sequential, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
     """What ``network`` says of ``x``; attention alone sees a whole map."""
     x = x.contiguous(memory_format=torch.channels_last)  # a band is one piece of memory then
-    return torch.cat([_kept(_through(network, _held(one))) for one in torch.split(x, 1)])
+    return torch.cat([_whole(_through(network, _held(one))) for one in torch.split(x, 1)])
 
 
 def _through(module: nn.Module, x: Rows) -> Rows:
@@ -51,7 +51,7 @@ def _through(module: nn.Module, x: Rows) -> Rows:
         case Upsample():
             return _convolved(_doubled(x), module.conv, (1, 1, 1, 1))
         case Downsample():
-            return _held(_kept(_convolved(x, module.conv, module.padding)))
+            return _held(_whole(_convolved(x, module.conv, module.padding)))
         case nn.Conv2d():
             above, left = (side // 2 for side in module.kernel_size)
             return _convolved(x, module, (left, left, above, above))
@@ -60,7 +60,7 @@ def _through(module: nn.Module, x: Rows) -> Rows:
         case nn.SiLU():
             return Rows(x.height, lambda top, bottom: F.silu(x.of(top, bottom)))
         case _:
-            return _held(module(_kept(x)))
+            return _held(module(_whole(x)))
 
 
 def _resnet(block: ResnetBlock, x: Rows) -> Rows:
@@ -70,7 +70,7 @@ def _resnet(block: ResnetBlock, x: Rows) -> Rows:
         y = _through(nn.Sequential(norm, nn.SiLU(), conv), y)
     straight, beside = y, x if isinstance(block.shortcut, nn.Identity) else _through(block.shortcut, x)
     total = Rows(x.height, lambda top, bottom: straight.of(top, bottom) + beside.of(top, bottom))
-    return _held(_kept(total, x.held if beside is x else None))
+    return _held(_whole(total, x.held if beside is x else None))
 
 
 def _convolved(x: Rows, conv: nn.Conv2d, padding: tuple[int, int, int, int]) -> Rows:
@@ -108,13 +108,13 @@ def _normed(x: Rows, norm: nn.GroupNorm) -> Rows:
     return Rows(x.height, lambda top, bottom: F.batch_norm(x.of(top, bottom), *known, eps=norm.eps))
 
 
-def _kept(x: Rows, into: Tensor | None = None) -> Tensor:
+def _whole(x: Rows, into: Tensor | None = None) -> Tensor:
     """The whole map. ``into`` may be what ``x`` is computed from: a band is written when the next has been computed."""
     (top, bottom), *following = _bands(x.height)
     rows = x.of(top, bottom)
     if into is None:
-        whole = (*rows.shape[:2], x.height, rows.shape[3])
-        into = torch.empty(whole, dtype=rows.dtype, device=rows.device, memory_format=torch.channels_last)
+        shape = (*rows.shape[:2], x.height, rows.shape[3])
+        into = torch.empty(shape, dtype=rows.dtype, device=rows.device, memory_format=torch.channels_last)
     for after in following:
         rows_after = x.of(*after)
         into[:, :, top:bottom] = rows
