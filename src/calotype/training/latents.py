@@ -57,8 +57,8 @@ def _pictures(world: World) -> str:
 def _write(path: Path, vae: Autoencoder, world: World, seeds: range) -> None:
     device = vae.quant_conv.weight.device
     latents = []
-    for start in range(seeds.start, seeds.stop, 50):
-        pixels = scenes.images([world.scene(seed, "train") for seed in range(start, start + 50)]).to(device)
+    for start in range(0, len(seeds), 50):
+        pixels = scenes.images([world.scene(seed, "train") for seed in seeds[start : start + 50]]).to(device)
         with half_precision(device):
             latents.append(vae.encode(to_unit(pixels)).mode.to("cpu", torch.float16))
     with written_whole(path) as temporary:
