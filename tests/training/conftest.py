@@ -7,7 +7,7 @@ import torch
 
 from calotype import configs
 from calotype.configs import ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
-from calotype.training import vae
+from calotype.training import latents, unet, vae
 from calotype.training.run_file import Phase, Run
 
 TINY = ModelConfig(
@@ -23,12 +23,26 @@ TINY = ModelConfig(
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder, the preset ``tiny``, few scenes to measure, and the same random weights for every test."""
+    """An empty cache folder, the preset ``tiny``, and the same random weights for every test."""
     monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(configs.PRESETS, "tiny", TINY)
-    monkeypatch.setattr(vae, "MEASURED", 16)
     torch.manual_seed(0)
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few scenes to measure, to evaluate, to show, and in a file of the latent cache."""
+    monkeypatch.setattr(latents, "PART", 2)
+    monkeypatch.setattr(vae, "MEASURED", 16)
+    monkeypatch.setattr(unet, "WHITENED", 20)
+    monkeypatch.setattr(unet, "EVALUATED", 3)
+    monkeypatch.setattr(unet, "SHOWN", 2)
+
+
+@pytest.fixture
+def config() -> ModelConfig:
+    return configs.PRESETS["tiny"]
 
 
 @pytest.fixture

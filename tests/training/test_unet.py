@@ -1,10 +1,9 @@
-"""The last stages on tiny networks: cached latents, the U-Net's loss, its pictures, and the folder at the end."""
+"""The U-Net's task on tiny networks: its batches, its loss, its pictures, and what compiling it needs."""
 
-import json
 import shutil
 import sysconfig
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,42 +11,27 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
-import calotype
-from calotype.checkpoints.folder import write_folder
-from calotype.checkpoints.networks import Networks
-from calotype.configs import EMBEDDED, PRESETS, ImageConfig, ModelConfig
+from calotype.configs import EMBEDDED, ModelConfig
 from calotype.data.banks import drawn_bank
 from calotype.data.captions import caption
 from calotype.data.scenes import World
 from calotype.errors import CalotypeError
-from calotype.imaging.pixels import to_unit
 from calotype.model import Model
 from calotype.nn.clip import TextEncoder
 from calotype.nn.unet import UNet
 from calotype.nn.vae import Autoencoder
 from calotype.text.tokenizer import Tokenizer
-from calotype.training import export, latents, product, scenes, tokenizer, trainer, unet
-from calotype.training.checkpoint import RunCheckpoint
-from calotype.training.clip import Contrastive
-from calotype.training.run_file import Phase, Run, run_dir
+from calotype.training import latents, tokenizer, trainer, unet
+from calotype.training.run_file import Phase, Run
 from calotype.training.unet import UNetTask
+from calotype.training.whitening import Whitening
+from training.bases import PHASE, SAID, written
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None or not Path(sysconfig.get_path("include"), "Python.h").exists(),
     reason="torch.compile needs g++ and Python's headers here, which this machine has not",
 )
-PHASE = Phase(size=64, batch=4, steps=3, lr=(1e-3, 1e-3), scenes=6)
-
-
-@pytest.fixture
-def config() -> ModelConfig:
-    return PRESETS["tiny"]
-
-
-SAID = ["a cat on a blue background", "two dogs"]
 
 
 @pytest.fixture(scope="module")
@@ -55,66 +39,12 @@ def words() -> Tokenizer:
     return Tokenizer.of(*tokenizer.learn(SAID, 700))
 
 
-def written(folder: Path, config: ModelConfig) -> Networks:
-    """A model of new networks, in ``folder``."""
-    vocabulary, merges = tokenizer.learn(SAID, 700)
-    files = {"vocab.json": json.dumps(vocabulary), "merges.txt": "\n".join(map(" ".join, merges))}
-    networks = Networks((TextEncoder(config.text[0]),), Autoencoder(config.vae), UNet(config.unet))
-    write_folder(folder, config, networks, files)
-    return networks
-
-
 @pytest.fixture
-def task(config: ModelConfig, words: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> UNetTask:
-    monkeypatch.setattr(latents, "PART", 4)
-    monkeypatch.setattr(unet, "EVALUATED", 3)
-    monkeypatch.setattr(unet, "SHOWN", 2)
-    monkeypatch.setattr(unet, "WHITENED", 20)
+def task(config: ModelConfig, words: Tokenizer) -> UNetTask:
     network = UNet(config.unet)
     network.init_weights()
     model = Model(config, (words,), (TextEncoder(config.text[0]),), network, Autoencoder(config.vae))
     return UNetTask(model, drawn_bank(), [PHASE])
-
-
-def test_cached_latents_are_those_of_the_scenes(config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latents, "PART", 4)
-    vae, world = Autoencoder(config.vae), World(drawn_bank(), 64)
-    found = latents.cached(vae, world, 6)
-    pixels = to_unit(scenes.images([world.scene(seed, "train") for seed in range(6)]))
-    with torch.no_grad():
-        expected = vae.encode(pixels).mode
-    assert found.shape == (6, 4, 8, 8)
-    assert (found - expected).norm() / expected.norm() < 0.02  # half precision
-
-
-def test_the_cache_grows_and_is_not_made_twice(
-    config: ModelConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latents, "PART", 2)
-    vae, world = Autoencoder(config.vae), World(drawn_bank(), 64)
-    first = latents.cached(vae, world, 3)
-    parts = sorted((cache / "latents").glob("*/*.safetensors"))
-    times = [part.stat().st_mtime_ns for part in parts]
-    more = latents.cached(vae, world, 6)
-    assert torch.equal(more[:3], first)
-    assert [part.stat().st_mtime_ns for part in parts] == times
-    assert len(list((cache / "latents").glob("*/*.safetensors"))) == 3
-    latents.cached(Autoencoder(config.vae), world, 2)  # another autoencoder: another place
-    assert len(list((cache / "latents").iterdir())) == 2
-    monkeypatch.setattr("calotype.data.scenes.shade", lambda name, rng: (1, 2, 3))  # and so for other pictures
-    assert not torch.equal(latents.cached(vae, world, 2), first[:2])
-
-
-def test_a_damaged_part_of_the_cache_is_named(
-    config: ModelConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latents, "PART", 2)
-    vae, world = Autoencoder(config.vae), World(drawn_bank(), 64)
-    latents.cached(vae, world, 2)
-    (part,) = (cache / "latents").glob("*/*.safetensors")
-    part.write_bytes(part.read_bytes()[:-10])
-    with pytest.raises(CalotypeError, match=r"0000\.safetensors is damaged or of another kind: remove it"):
-        latents.cached(vae, world, 2)
 
 
 def test_latents_are_in_the_scale_that_the_model_samples_in(
@@ -124,28 +54,23 @@ def test_latents_are_in_the_scale_that_the_model_samples_in(
     half = UNetTask(replace(task.model, config=halved), drawn_bank(), [PHASE])
     drawn = [each.batch(PHASE, np.random.default_rng(0))["latents"] for each in (task, half)]
     assert torch.equal(drawn[1], drawn[0] / 2)
-    seen = []
-    monkeypatch.setattr(UNetTask, "_errors", lambda self, network, x0, *rest: seen.append(x0) or torch.zeros(len(x0)))
-    task.evaluate(PHASE)
-    half.evaluate(PHASE)
-    assert torch.equal(seen[-1], seen[0] / 2)
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # the inputs are the latents, scaled
+    seen: dict[UNetTask, list[torch.Tensor]] = {task: [], half: []}
+    for each, inputs in seen.items():
+        hook = each.module.register_forward_pre_hook(lambda _, args, inputs=inputs: inputs.append(args[0]))
+        each.evaluate(PHASE)
+        hook.remove()
+    assert len(seen[task]) == len(unet.EVALUATED_TIMES)
+    assert all(torch.equal(own, other / 2) for own, other in zip(seen[half], seen[task], strict=True))
 
 
-def test_the_contexts_of_one_world_make_room_before_the_nexts_are_read(
-    task: UNetTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_contexts_of_one_world_make_room_before_the_nexts_are_read(task: UNetTask) -> None:
     small = PHASE.model_copy(update={"size": 32})
     both = UNetTask(task.model, drawn_bank(), [PHASE, small])
-    read, alive = both._read_world, []
     both.batch(PHASE, np.random.default_rng(0))
-    assert both._said is not None
-    first = weakref.ref(both._said[1])
-
-    def watched(phase: Phase) -> torch.Tensor:
-        alive.append(first() is not None)
-        return read(phase)
-
-    monkeypatch.setattr(both, "_read_world", watched)
+    first, alive = weakref.ref(both.contexts(PHASE)), []
+    assert first() is not None
+    both.text.register_forward_pre_hook(lambda *_: alive.append(first() is not None))
     for phase in (PHASE, small, small):
         both.batch(phase, np.random.default_rng(0))
     assert alive == [False]
@@ -162,21 +87,27 @@ def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 def test_batches_pair_latents_with_their_captions(task: UNetTask) -> None:
     batch = task.batch(Phase(size=64, batch=200, steps=1, lr=(0, 0), scenes=6), np.random.default_rng(0))
-    empty = 0
+    silence, empty = context_of(task, "")[0], 0
+    own = [context_of(task, caption(World(drawn_bank(), 64).spec(seed)))[0] for seed in range(6)]
     for latent, context in zip(batch["latents"], batch["context"], strict=True):
         [seed] = [seed for seed in range(6) if torch.equal(task.cache[PHASE.world][seed].float(), latent)]
-        own = context_of(task, caption(World(drawn_bank(), 64).spec(seed)))[0]
-        if distance(context, own) > 0.02:  # half precision
-            assert distance(context, context_of(task, "")[0]) <= 0.02
+        if distance(context, own[seed]) > 0.02:  # half precision
+            assert distance(context, silence) <= 0.02
             empty += 1
     assert 8 <= empty <= 36  # a tenth, within three deviations
 
 
-def test_padding_has_no_say_in_the_whitening(task: UNetTask) -> None:
+def test_padding_has_no_say_in_the_whitening(task: UNetTask, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["a cat", "", "a unicorn to the left of a drum on a purple background"]
     lengths = [len(task.tokenizer.tokens(text)) + 2 for text in texts]
-    read = [contexts[:length] for contexts, length in zip(task._read(texts), lengths, strict=True)]
-    assert torch.equal(task._spoken(texts), torch.cat(read))
+    said, read, measured, fit = iter(texts), [], [], Whitening.of
+    monkeypatch.setattr(unet, "WHITENED", len(texts))
+    monkeypatch.setattr(unet, "caption", lambda spec: next(said))
+    monkeypatch.setattr(Whitening, "of", lambda contexts: measured.append(contexts) or fit(contexts))
+    task.text.register_forward_hook(lambda _, args, output: read.extend(output.context.float()))
+    UNetTask(task.model, drawn_bank(), [PHASE])
+    spoken = [contexts[:length] for contexts, length in zip(read, lengths, strict=True)]
+    assert torch.equal(*measured, torch.cat(spoken))
 
 
 def test_times_cover_the_schedule_evenly_or_crowd_where_things_take_shape(task: UNetTask) -> None:
@@ -234,91 +165,6 @@ def test_evaluation_is_repeatable_and_the_sheet_shows_scenes_over_pictures(task:
     assert task.sheet(PHASE).size == (2 * 64, 2 * 64)
 
 
-def test_the_chain_from_run_files_to_pictures(
-    tmp_path: Path, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every stage from its file; the exported folder holds the averaged weights and makes pictures."""
-    monkeypatch.setattr(latents, "PART", 4)
-    monkeypatch.setattr(tokenizer, "_SCENES", 300)
-    config = PRESETS["tiny"]
-    torch.manual_seed(1)
-    product.save("v", Autoencoder(config.vae))
-    product.save("c", Contrastive(config.text[0], ImageConfig()))
-    earlier = '[earlier]\ntokenizer = "w"\nclip = "c"\nvae = "v"\n'
-    head = 'preset = "tiny"\nstyle = "drawn"\n'
-    phase = "[[phases]]\nsize = 64\nbatch = 2\nsteps = 2\nlr = [1e-3, 1e-3]\nscenes = 4\n"
-    cadence = "[cadence]\nevaluate = 1000\nsheet = 1000\n"
-    files = {
-        "w": f'name = "w"\ntask = "tokenizer"\n{head}',
-        "u": f'name = "u"\ntask = "unet"\n{head}{earlier}{cadence}{phase}',
-        "e": f'name = "e"\ntask = "export"\nfolder = "{tmp_path / "model"}"\n{head}{earlier}unet = "u"\n',
-    }
-    for name, text in files.items():
-        (tmp_path / f"{name}.toml").write_text(text)
-    monkeypatch.setattr(unet, "EVALUATED", 2)
-    monkeypatch.setattr(unet, "SHOWN", 1)
-    assert list(trainer.start(tmp_path / "w.toml")) == []
-    with pytest.raises(CalotypeError, match="the device 'gpu' cannot be used here"):
-        next(trainer.start(tmp_path / "u.toml", device="gpu"))
-    assert [metrics.step for metrics in trainer.start(tmp_path / "u.toml", device="cpu")] == [1, 2]
-    assert list(trainer.start(tmp_path / "e.toml")) == []
-    product.save("v", Autoencoder(config.vae))
-    with pytest.raises(CalotypeError, match="trained on another vae than 'v' holds now"):
-        next(trainer.start(tmp_path / "u.toml", device="cpu"))
-    model = calotype.load(tmp_path / "model")
-    trained = UNet(config.unet)
-    product.load("u", trained)
-    assert torch.equal(model.unet.stem.weight, trained.stem.weight.half().float())
-    assert {"background", "arrow"} <= model.words
-    assert model.generate("an arrow on a blue background", seed=1, steps=2).size == (64, 64)
-
-
-def test_a_run_goes_on_from_a_model_and_leaves_its_other_networks_alone(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latents, "PART", 4)
-    monkeypatch.setattr(tokenizer, "_SCENES", 300)
-    networks = written(tmp_path / "base", config)
-    further = make_run(name="further", task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
-    begun = unet.task(further, torch.device("cpu"))
-    assert torch.equal(begun.module.stem.weight, networks.unet.stem.weight.half().float())
-    assert len(list(trainer.follow(begun, further))) == 3
-    export.export(make_run(task="export", base=further.base, earlier={"unet": "further"}, folder=tmp_path / "trained"))
-    before, after = calotype.load(tmp_path / "base"), calotype.load(tmp_path / "trained")
-    assert not torch.equal(before.unet.stem.weight, after.unet.stem.weight)
-    assert torch.equal(before.vae.quant_conv.weight, after.vae.quant_conv.weight)
-    assert torch.equal(before.conditions(["two dogs"])[0].context, after.conditions(["two dogs"])[0].context)
-
-
-def test_a_run_does_not_go_on_beside_other_networks(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The base's U-Net may have changed, as it does when the run's own is put there, but nothing else of it."""
-    monkeypatch.setattr(latents, "PART", 4)
-    folder = tmp_path / "base"
-    run = make_run(name="beside", task="unet", base=str(folder), phases=(PHASE,))
-    networks = written(folder, config)
-    next(trainer.follow(unet.task(run, torch.device("cpu")), run))
-    files = {name: (folder / "tokenizer" / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")}
-    write_folder(folder, config, replace(networks, unet=UNet(config.unet)), files)
-    assert next(trainer.follow(unet.task(run, torch.device("cpu")), run)).step == 2
-    written(folder, config)
-    with pytest.raises(CalotypeError, match="was trained beside another text encoder or autoencoder"):
-        next(trainer.follow(unet.task(run, torch.device("cpu")), run))
-
-
-def test_a_run_may_begin_anew_beside_the_networks_of_a_model(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latents, "PART", 6)
-    base = written(tmp_path / "base", config)
-    begun = unet.task(
-        make_run(task="unet", base=str(tmp_path / "base"), anew=True, phases=(PHASE,)), torch.device("cpu")
-    )
-    assert begun.module.head.weight.count_nonzero() == 0
-    assert torch.equal(begun.model.vae.quant_conv.weight, base.vae.quant_conv.weight.half().float())
-
-
 @pytest.mark.parametrize("lacking", ["compiler", "headers"])
 def test_what_compiling_needs_is_looked_for_before_anything_is_encoded(
     lacking: str, task: UNetTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -335,9 +181,8 @@ def test_what_compiling_needs_is_looked_for_before_anything_is_encoded(
 @pytest.mark.slow
 @needs_compiler
 def test_a_compiled_run_passes_from_one_size_to_the_next(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run]
 ) -> None:
-    monkeypatch.setattr(latents, "PART", 6)
     written(tmp_path / "base", config)
     phases = tuple(PHASE.model_copy(update={"size": size, "steps": 1}) for size in (64, 128, 64))
     run = make_run(task="unet", base=str(tmp_path / "base"), phases=phases, compiled=True)
@@ -368,87 +213,3 @@ def test_a_compiled_step_teaches_every_parameter_what_an_eager_one_does() -> Non
     eager, compiled = gradients(network), gradients(torch.compile(network, dynamic=False))
     far = {name for name in eager if (compiled[name] - eager[name]).norm() > 0.1 * eager[name].norm()}
     assert not far
-
-
-def test_worlds_of_other_counts_have_latents_of_their_own(
-    config: ModelConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latents, "PART", 2)
-    alone = PHASE.model_copy(update={"size": 128, "counts": (1.0,), "scenes": 2})
-    latents.cached(Autoencoder(config.vae), World(drawn_bank(), *alone.world), 2)
-    (folder,) = (cache / "latents").iterdir()
-    assert folder.name.split("-", 1)[1].startswith("drawn-128-1-")
-
-
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The kernels lie in memory channels last: so must their moments, read back."""
-    monkeypatch.setattr(latents, "PART", 4)
-    written(tmp_path / "base", config)
-
-    def train(name: str, stops: Sequence[int]) -> torch.Tensor:
-        run = make_run(name=name, task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
-        for stop in stops:
-            task = unet.task(run, torch.device("cpu"))
-            for _ in zip(range(stop), metrics := trainer.follow(task, run), strict=False):
-                pass
-            metrics.close()
-        return torch.cat([weight.flatten() for weight in task.module.parameters()])
-
-    assert torch.equal(train("whole", [3]), train("stopped", [1, 2]))
-
-
-def test_a_resumed_run_reads_contexts_as_it_did_whatever_is_said_now(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latents, "PART", 6)
-    monkeypatch.setattr(unet, "WHITENED", 20)
-    written(tmp_path / "base", config)
-    run = make_run(name="said", task="unet", base=str(tmp_path / "base"), phases=(PHASE,))
-
-    def begun() -> UNetTask:
-        return unet.task(run, torch.device("cpu"))
-
-    def step(task: UNetTask) -> UNetTask:
-        steps = trainer.follow(task, run)
-        next(steps)
-        steps.close()  # type: ignore[attr-defined]
-        return task
-
-    before = step(begun())
-    monkeypatch.setattr("calotype.data.scenes._PHRASE_WEIGHTS", {"name": 100.0})
-    after = begun()
-    todays = after.whitening.matrix.clone()
-    assert not torch.equal(todays, before.whitening.matrix)
-    step(after)
-    assert torch.equal(after.whitening.matrix, before.whitening.matrix)
-    assert torch.equal(after.whitening.mean, before.whitening.mean)
-    assert torch.equal(after.silence, before.silence)
-
-    path = run_dir("said") / "state.safetensors"  # as it was before checkpoints told
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    save_file({name: value for name, value in load_file(path).items() if "measured" not in name}, path, metadata)
-    old = begun()
-    assert RunCheckpoint(run, old.module, old.frozen, old.measured).restore() == 2
-    assert torch.equal(old.whitening.matrix, todays)
-
-
-def test_a_base_that_is_told_more_than_a_text_is_refused(
-    tmp_path: Path, config: ModelConfig, make_run: Callable[..., Run]
-) -> None:
-    written(tmp_path / "base", replace(config, unet=replace(config.unet, in_channels=9)))
-    with pytest.raises(CalotypeError, match="told more than a text"):
-        unet.task(make_run(task="unet", base=str(tmp_path / "base")), torch.device("cpu"))
-
-
-def test_missing_stages_are_named(make_run: Callable[..., Run]) -> None:
-    with pytest.raises(CalotypeError, match="'w' has no vocabulary yet"):
-        unet.task(make_run(task="unet", earlier={"tokenizer": "w"}), torch.device("cpu"))
-    with pytest.raises(CalotypeError, match="where its tokenizer comes from"):
-        unet.task(make_run(task="unet"), torch.device("cpu"))
-    with pytest.raises(CalotypeError, match="where the model goes"):
-        export.export(make_run(task="export"))
-    with pytest.raises(CalotypeError, match="'v' has no weights yet"):
-        product.load("v", UNet(PRESETS["tiny"].unet))
