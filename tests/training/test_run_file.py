@@ -12,8 +12,8 @@ MakeRun = Callable[..., Run]
 PHASED = 'name = "x"\ntask = "unet"\n[[phases]]\nsize = {size}\nbatch = 1\nsteps = 1\nlr = [1, 1]\n'
 
 
-def phase(steps: int, *lr: float, batch: int = 1) -> Phase:
-    return Phase(size=64, batch=batch, steps=steps, lr=(lr[0], lr[-1]))
+def phase(steps: int, *lr: float, batch: int = 1, clip: float | None = None) -> Phase:
+    return Phase(size=64, batch=batch, steps=steps, lr=(lr[0], lr[-1]), clip=clip)
 
 
 def test_learning_rate_is_the_phases_line_times_the_warmup(make_run: MakeRun) -> None:
@@ -41,6 +41,7 @@ def test_a_run_may_grow(make_run: MakeRun) -> None:
         ((phase(12, 1), phase(10, 1)), 11),  # a finished phase is longer now
         ((phase(10, 1, batch=2), phase(10, 1)), 5),
         ((phase(10, 1), phase(10, 2)), 11),
+        ((phase(10, 1, clip=0.25), phase(10, 1)), 5),
         ((phase(10, 1), phase(4, 1)), 15),  # shorter than what is done
         ((phase(10, 1),), 15),
         ((phase(10, 1, 0), phase(10, 1)), 5),

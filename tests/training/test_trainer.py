@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from calotype.errors import CalotypeError
@@ -115,6 +116,20 @@ def test_interrupted_ends_within_one_step(make_run: MakeRun, number: int) -> Non
     assert signal.getsignal(number) is before
 
 
+def test_a_run_kept_before_its_phases_could_say_a_clip_goes_on(
+    make_run: MakeRun, whole: tuple[Run, list[Metrics]]
+) -> None:
+    run = make_run(name="older")
+    next(follow(run))
+    path = run_dir(run.name) / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    told = json.loads(metadata["run"])
+    assert [phase.pop("clip") for phase in told["phases"]] == [None, None]
+    save_file(load_file(path), path, metadata | {"run": json.dumps(told)})
+    assert list(follow(run)) == whole[1][1:]
+
+
 def test_a_longer_run_is_the_longer_run(make_run: MakeRun) -> None:
     short = make_run(name="grown", phases=make_run().phases[:1])
     list(follow(short))
@@ -193,9 +208,14 @@ def test_the_optimizer_is_as_the_run_says(make_run: MakeRun) -> None:
     assert len(decayed["params"]) + len(spared["params"]) == len(list(task.module.parameters()))
 
 
-@pytest.mark.parametrize("clip", [1e-3, 1e6])
-def test_each_step_is_taken_at_its_rate_with_gradients_no_longer_than_told(make_run: MakeRun, clip: float) -> None:
-    run = make_run(optimizer=OptimizerSettings(clip=clip, warmup=3))
+@pytest.mark.parametrize(("first", "second"), [(None, None), (1e6, None), (None, 2e-3)])
+def test_each_step_is_taken_at_its_rate_with_gradients_no_longer_than_told(
+    make_run: MakeRun, first: float | None, second: float | None
+) -> None:
+    one, other = make_run().phases
+    phases = (one.model_copy(update={"clip": first}), other.model_copy(update={"clip": second}))
+    run = make_run(phases=phases, optimizer=OptimizerSettings(clip=1e-3, warmup=3))
+    clips = [first or 1e-3] * 4 + [second or 1e-3] * 2
     task = VaeTask(run.config.vae, scenes.bank("drawn"), torch.device("cpu"))
     optimizer = RunCheckpoint(run, task.module).optimizer
     taken: list[tuple[set[float], float]] = []
@@ -209,7 +229,8 @@ def test_each_step_is_taken_at_its_rate_with_gradients_no_longer_than_told(make_
     rates, norms = zip(*taken, strict=True)
     assert list(rates) == [{rate} for rate in (1e-3 / 3, 2e-3 / 3, 1e-3, 1e-3, 1e-3, 5e-4)]
     assert [m.lr for m in metrics] == [rate for (rate,) in rates]
-    assert norms == pytest.approx([min(m.grad_norm, clip) for m in metrics], rel=1e-3)
+    expected = [min(m.grad_norm, clip) for m, clip in zip(metrics, clips, strict=True)]
+    assert norms == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_run_without_phases_is_refused(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def train(task: Task, run: Run, optimizer: torch.optim.Optimizer, start: int = 0
             loss, parts = task.loss(batch, torch.Generator().manual_seed(hash_of(run.seed, step)))
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        clipped = nn.utils.clip_grad_norm_(parameters, run.optimizer.clip)
+        clipped = nn.utils.clip_grad_norm_(parameters, run.clip(step))
         optimizer.step()
         norm = clipped.item()  # only now, when a GPU has been told all it has to do
         if not isfinite(norm):

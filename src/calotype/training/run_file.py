@@ -55,6 +55,8 @@ class Phase(_Value):
     """Where the bell of the U-Net's times has its median, in shares of the schedule; None: they are spread evenly. Most
     are then spent where a thing takes its shape, few where the noise hides all of it or nothing (arXiv 2403.03206,
     eq. 19)."""
+    clip: float | None = Field(None, gt=0)
+    """The largest norm of the gradient; None: the optimizer's."""
 
     @property
     def world(self) -> tuple[int, tuple[float, ...], int]:
@@ -68,7 +70,7 @@ class OptimizerSettings(_Value):
     betas: tuple[_Beta, _Beta] = (0.9, 0.99)
     weight_decay: NonNegativeFloat = 0.01
     clip: float = Field(1.0, gt=0)
-    """The largest norm of the gradient."""
+    """The largest norm of the gradient, in phases that do not say."""
     warmup: NonNegativeInt = 200
     """Steps over which the learning rate rises from zero."""
 
@@ -141,6 +143,11 @@ class Run(_Value):
         phase, done = self.phase(step)
         start, end = phase.lr
         return (start + (end - start) * done) * min(1.0, (step + 1) / max(1, self.optimizer.warmup))
+
+    def clip(self, step: int) -> float:
+        """The largest norm of the gradient of ``step``."""
+        phase, _ = self.phase(step)
+        return phase.clip or self.optimizer.clip
 
     def samples(self, step: int) -> int:
         """Examples seen before ``step``."""
