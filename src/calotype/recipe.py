@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from calotype.configs import AS_STORED, ReadOptions
@@ -91,7 +92,7 @@ class _Value(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise CalotypeError(_one_line(error.errors()[0], type(self))) from None
+            raise CalotypeError(_one_line(error.errors()[0], type(self), fields)) from None
 
     def but(self, /, **fields: Any) -> Self:
         """This value with other ``fields``, checked again."""
@@ -99,7 +100,10 @@ class _Value(BaseModel):
 
 
 class Recipe(_Value):
-    """What is asked of one picture; the names are those that users know from A1111. Raises CalotypeError."""
+    """What is asked of one picture; the names are those that users know from A1111. Raises CalotypeError.
+
+    A description tells up to its first semicolon what a field may be, as in "must be ...", and then what it does.
+    """
 
     prompt: str = Field("", description="what the picture shows")
     negative_prompt: str = Field("", description="what it should not show")
@@ -128,29 +132,29 @@ class Recipe(_Value):
         None, ge=0, le=10, description="a number from 0, no fresh noise, to 10; without it, the sampler's own"
     )
     s_churn: float | None = Field(
-        None, ge=0, le=1000, description="a number from 0 to 1000: how much noise Euler, Heun and DPM2 stir in"
+        None, ge=0, le=1000, description="a number from 0 to 1000; how much noise Euler, Heun and DPM2 stir in"
     )
-    s_tmin: float | None = Field(None, ge=0, description="a number from 0: the lowest noise level that s_churn stirs")
+    s_tmin: float | None = Field(None, ge=0, description="a number from 0; the lowest noise level that s_churn stirs")
     s_tmax: Annotated[float | None, Field(ge=0), AfterValidator(_unlimited)] = Field(
-        None, description="a number above 0: the highest noise level that s_churn stirs; without it, or 0, any"
+        None, description="a number above 0; the highest noise level that s_churn stirs; without it, or 0, any"
     )
     s_noise: float | None = Field(
-        None, ge=0, le=10, description="a number from 0 to 10: the size of noise that is stirred in or added on the way"
+        None, ge=0, le=10, description="a number from 0 to 10; the size of noise that is stirred in or added on the way"
     )
     rng: Annotated[Literal["cpu", "philox"], BeforeValidator(_rng)] = Field(
-        "cpu", description="cpu (torch's, A1111's CPU) or philox (A1111's GPU and NV): whose random numbers"
+        "cpu", description="cpu (torch's, A1111's CPU) or philox (A1111's GPU and NV); whose random numbers"
     )
     eta_noise_seed_delta: int = Field(
-        0, ge=0, le=MAX_SEED, description="a whole number: what the seed grows by after the first noise (A1111's ENSD)"
+        0, ge=0, le=MAX_SEED, description="a whole number; what the seed grows by after the first noise (A1111's ENSD)"
     )
 
     # How words are read.
     clip_skip: int = Field(
         1, ge=1, le=12, description="a whole number from 1 to 12; 1 is the text encoder's usual layer"
     )
-    prompt_style: Literal["a1111", "comfyui"] = Field("a1111", description="a1111 or comfyui: whose language it is")
+    prompt_style: Literal["a1111", "comfyui"] = Field("a1111", description="a1111 or comfyui; whose language it is")
     emphasis: Literal["Original", "No norm", "Ignore", "None"] = Field(
-        "Original", description="what (weights) do in A1111's language: Original, No norm, Ignore or None"
+        "Original", description="Original, No norm, Ignore or None; what (weights) do in A1111's language"
     )
     pad_cond_uncond: bool = Field(
         False, description="whether the shorter of prompt and negative prompt is followed by empty chunks"
@@ -158,30 +162,30 @@ class Recipe(_Value):
 
     # How strongly they are followed.
     cfg_scale: float = Field(4.0, ge=0, le=100, description="a number from 0 to 100; 1 is no guidance")
-    cfg_rescale: Share = Field(0.0, description="a number from 0 to 1: how much added contrast is taken away again")
-    cfg_start: Share = Field(0.0, description="a number from 0 to 1: the share of the steps before guidance begins")
-    cfg_end: Share = Field(1.0, description="a number from 0 to 1: the share of the steps after which guidance ends")
+    cfg_rescale: Share = Field(0.0, description="a number from 0 to 1; how much added contrast is taken away again")
+    cfg_start: Share = Field(0.0, description="a number from 0 to 1; the share of the steps before guidance begins")
+    cfg_end: Share = Field(1.0, description="a number from 0 to 1; the share of the steps after which guidance ends")
     cfg_points: Annotated[tuple[tuple[Share, Scale], ...], BeforeValidator(_points)] = Field(
-        (), description="scales at shares of the steps, as in 0:7,1:2, instead of cfg_scale; in between, straight lines"
+        (), description="shares of the steps and scales, as in 0:7,1:2; instead of cfg_scale, in straight lines"
     )
     mimic_scale: Scale | None = Field(
-        None, description="a number from 0 to 100: guidance may not be louder than at this scale"
+        None, description="a number from 0 to 100; guidance may not be louder than at this scale"
     )
     threshold_percentile: float = Field(
-        1.0, gt=0, le=1, description="a number above 0, at most 1: the share of numbers that thresholding leaves alone"
+        1.0, gt=0, le=1, description="a number above 0, at most 1; the share of numbers that thresholding leaves alone"
     )
     image_cfg_scale: Scale = Field(
-        1.5, description="a number from 0 to 100: how strongly an editing model keeps to the picture"
+        1.5, description="a number from 0 to 100; how strongly an editing model keeps to the picture"
     )
 
     # Another picture near this one.
     subseed: Seed = Field(0, description="the seed of the variation")
-    subseed_strength: Share = Field(0.0, description="a number from 0 to 1: how far to go towards the subseed's noise")
+    subseed_strength: Share = Field(0.0, description="a number from 0 to 1; how far to go towards the subseed's noise")
     seed_resize_from_w: Side | None = Field(
-        None, description="a multiple of 8 from 16 to 4096: keep the middle of the noise that this width has"
+        None, description="a multiple of 8 from 16 to 4096; keep the middle of the noise that this width has"
     )
     seed_resize_from_h: Side | None = Field(
-        None, description="a multiple of 8 from 16 to 4096: keep the middle of the noise that this height has"
+        None, description="a multiple of 8 from 16 to 4096; keep the middle of the noise that this height has"
     )
 
     # A picture to begin with. Pictures are file names, or data: URLs that hold them.
@@ -197,46 +201,50 @@ class Recipe(_Value):
     )
     mask: str | None = Field(None, description="a picture that is white where to paint")
     mask_invert: bool = Field(False, description="paint where the mask is black")
-    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256: how far the mask fades, in pixels")
+    mask_blur: float = Field(4.0, ge=0, le=256, description="a number from 0 to 256; how far the mask fades, in pixels")
     mask_round: bool = Field(True, description="whether the latent's mask is black and white only")
     inpainting_fill: Literal["fill", "original", "latent noise", "latent nothing"] = Field(
-        "original", description="what the mask covers at first: fill, original, latent noise or latent nothing"
+        "original", description="fill, original, latent noise or latent nothing; what the mask covers at first"
     )
     inpaint_area: Literal["whole picture", "only masked"] = Field(
-        "whole picture", description="whole picture, or only masked: the mask's surroundings, enlarged"
+        "whole picture", description="whole picture or only masked; only masked is the mask's surroundings, enlarged"
     )
-    masked_padding: int = Field(32, ge=0, le=1024, description="pixels around the mask that only masked shows")
+    masked_padding: int = Field(
+        32, ge=0, le=1024, description="a whole number from 0 to 1024; pixels around the mask that only masked shows"
+    )
     keep_unmasked: bool = Field(
         True, description="whether what the faded mask leaves out stays to the byte, if the picture needs no resizing"
     )
     outpaint: Annotated[tuple[Border, Border, Border, Border], BeforeValidator(_borders)] = Field(
-        (0, 0, 0, 0), description="pixels to add at the left, top, right and bottom, as in 64,0,64,0"
+        (0, 0, 0, 0), description="four numbers, left, top, right and bottom, as in 64,0,64,0; pixels to add there"
     )
 
     # What SDXL is told beside the words (arXiv 2307.01952, 2.2).
     original_width: Length | None = Field(
-        None, description="pixels, up to 65536: how wide the photograph was, for SDXL; without it, the picture's width"
+        None, description="pixels, up to 65536; how wide the photograph was, for SDXL; without it, the picture's width"
     )
     original_height: Length | None = Field(None, description="pixels, up to 65536; without it, the picture's height")
-    crop_left: Length = Field(0, description="pixels, up to 65536: how much was cut off at the photograph's left")
-    crop_top: Length = Field(0, description="pixels, up to 65536: how much was cut off at the photograph's top")
+    crop_left: Length = Field(0, description="pixels, up to 65536; how much was cut off at the photograph's left")
+    crop_top: Length = Field(0, description="pixels, up to 65536; how much was cut off at the photograph's top")
     target_width: Length | None = Field(
-        None, description="pixels, up to 65536: the size SDXL is to work for; without it, the picture's width"
+        None, description="pixels, up to 65536; the size SDXL is to work for; without it, the picture's width"
     )
     target_height: Length | None = Field(None, description="pixels, up to 65536; without it, the picture's height")
     negative_original_width: Length | None = Field(
-        None, description="pixels, up to 65536: what the negative prompt is told; without it, the same as the prompt"
+        None, description="pixels, up to 65536; what the negative prompt is told; without it, the same as the prompt"
     )
     negative_original_height: Length | None = Field(None, description="pixels, up to 65536")
     negative_target_width: Length | None = Field(None, description="pixels, up to 65536")
     negative_target_height: Length | None = Field(None, description="pixels, up to 65536")
-    aesthetic_score: float = Field(6.0, ge=0, le=10, description="a number from 0 to 10, for SDXL's refiner")
-    negative_aesthetic_score: float = Field(2.5, ge=0, le=10, description="the negative prompt's, from 0 to 10")
+    aesthetic_score: float = Field(6.0, ge=0, le=10, description="a number from 0 to 10; for SDXL's refiner")
+    negative_aesthetic_score: float = Field(
+        2.5, ge=0, le=10, description="a number from 0 to 10; the negative prompt's"
+    )
 
     # A second model for the last steps.
     refiner_checkpoint: str | None = Field(None, description="a model that takes over at low noise: SDXL's refiner")
     refiner_switch_at: Share | None = Field(
-        None, description="a number from 0 to 1: the share of the noise levels before the refiner's; without it, 0.8"
+        None, description="a number from 0 to 1; the share of the noise levels before the refiner's; without it, 0.8"
     )
 
     # A second pass at a larger size.
@@ -246,8 +254,8 @@ class Recipe(_Value):
         "Latent (nearest-exact)", "Lanczos", "Nearest",
     ] = Field(
         "Latent",
-        description="how the second pass's start is enlarged: Latent, Latent (antialiased), Latent (bicubic), Latent "
-        "(bicubic antialiased), Latent (nearest), Latent (nearest-exact), Lanczos or Nearest",
+        description="Latent, Latent (antialiased), Latent (bicubic), Latent (bicubic antialiased), Latent (nearest), "
+        "Latent (nearest-exact), Lanczos or Nearest; how the second pass's start is enlarged",
     )  # fmt: skip
     hr_steps: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000; without it, steps")
     hr_denoising_strength: Share = Field(0.7, description="a number from 0, which only enlarges, to 1")
@@ -257,9 +265,11 @@ class Recipe(_Value):
     hr_negative_prompt: str | None = Field(None, description="the second pass's negative prompt")
     hr_cfg_scale: Scale | None = Field(None, description="a number from 0 to 100; without it, cfg_scale")
     tile_size: Side | None = Field(
-        None, description="a multiple of 8 from 16 to 4096: work in tiles of so many pixels, in bounded memory"
+        None, description="a multiple of 8 from 16 to 4096; work in tiles of so many pixels, in bounded memory"
     )
-    tile_overlap: int = Field(32, ge=0, le=1024, description="pixels that neighbouring tiles share")
+    tile_overlap: int = Field(
+        32, ge=0, le=1024, description="a whole number from 0 to 1024; pixels that neighbouring tiles share"
+    )
     vae_tiling: bool = Field(
         False, description="encode and decode in tiles, too: in less memory than in bands, but not the same"
     )
@@ -320,7 +330,7 @@ class Recipe(_Value):
                     raise ValueError(f"{text!r} is no text that can be written: leave out what is escaped in it.")
             field = cls.model_fields.get(name)
             if field is not None and field.annotation is not bool and _answers(value):
-                raise ValueError(f"{name} is {value}, but must be {field.description}.")
+                raise ValueError(f"{name} is {value}, but must be {_allowed(field)}.")
         return fields
 
 
@@ -351,19 +361,36 @@ class Record(_Value):
     """sha256 of the picture's size and pixels."""
 
 
-def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
-    name = ".".join(str(part) for part in error["loc"])
-    if name == "styles":
+def allowed(name: str) -> str:
+    """What a recipe's field of this name may be, in words that follow "must be"."""
+    return _allowed(Recipe.model_fields[name])
+
+
+def _allowed(field: FieldInfo) -> str:
+    return "true or false" if field.annotation is bool else (field.description or "").partition(";")[0]
+
+
+def _one_line(error: ErrorDetails, model: type[BaseModel], fields: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if place == "styles":
         return (
             "styles are lists of words kept elsewhere, which Calotype does not have: write the words into the prompt."
         )
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(name, model.model_fields)
-        return f"unknown field {name!r}: " + (f"did you mean {' or '.join(near)}?" if near else "leave it out.")
+        near = get_close_matches(place, model.model_fields)
+        return f"unknown field {place!r}: " + (f"did you mean {' or '.join(near)}?" if near else "leave it out.")
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    field = model.model_fields.get(str(error["loc"][0]))
-    wanted = field.description if field else None
-    if error["type"] == "missing":
-        return f"{name} is missing: {error['loc'][0]} must be {wanted}." if field and wanted else f"{name} is missing."
-    return f"{name} is {error['input']!r}, but must be {wanted or error['msg']}."
+    name = str(error["loc"][0])
+    wanted = _allowed(model.model_fields[name])
+    if name in fields and wanted:
+        near = _sides(int(error["input"])) if error["type"] == "multiple_of" else ""
+        return f"{name} is {fields[name]!r}, but must be {wanted}{near}."
+    return f"{place} is missing." if error["type"] == "missing" else f"{place} is {error['input']!r}: {error['msg']}."
+
+
+def _sides(number: int) -> str:
+    """The sides that a picture may have nearest to ``number``, after what they are."""
+    below = number // 8 * 8
+    sides = {min(max(side, 16), MAX_SIDE) for side in (below, below + 8)}
+    return ": " + " or ".join(map(str, sorted(sides)))

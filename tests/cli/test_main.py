@@ -8,7 +8,7 @@ import typer
 
 import calotype
 from calotype import cli
-from calotype.recipe import Recipe
+from calotype.recipe import MAX_SEED, Recipe
 
 LONG = "x" * 300
 
@@ -33,6 +33,24 @@ def test_wrong_usage_is_one_line_and_status_2(args: list[str], capsys: pytest.Ca
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("calotype: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["txt2img", "a", "--steps", "2.5"], "--steps is '2.5', but must be a whole number from 1 to 1000."),
+        (["txt2img", "a", "--seed", "x"], f"--seed is 'x', but must be a whole number from 0 to {MAX_SEED}, or"),
+        (["txt2img", "a", "--cfg-scale", "x"], "--cfg-scale is 'x', but must be a number from 0 to 100."),
+        (["txt2img", "a", "-n", "x"], "--count is 'x', but must be a whole number."),
+        (["txt2img", "a", "--threads", "0"], "--threads is '0', but must be at least 1."),
+        (["evaluate", "--only", "x"], "--only: 'x' is not one of 'vae', 'text', 'oracle', 'pictures'."),
+    ],
+)
+def test_what_is_typed_wrong_is_told_in_our_words(
+    args: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(args) == 2
+    assert capsys.readouterr().err.startswith(f"calotype: {message}")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from calotype.cli.terminal import printable
 from calotype.cli.tokens import tokens
 from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
+from calotype.cli.usage import in_words
 from calotype.cli.verify import verify
 from calotype.errors import CalotypeError
 
@@ -69,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         status = app(args, prog_name="calotype", standalone_mode=False)
     except (CalotypeError, typer.TyperException) as error:
-        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        message = in_words(error) if isinstance(error, typer.TyperException) else str(error)
         print(f"calotype: {printable(' '.join(message.split()))}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
