@@ -44,6 +44,21 @@ def test_wrong_usage_is_one_line_and_status_2(args: list[str], capsys: pytest.Ca
         (["txt2img", "a", "-n", "x"], "--count is 'x', but must be a whole number."),
         (["txt2img", "a", "--threads", "0"], "--threads is '0', but must be at least 1."),
         (["evaluate", "--only", "x"], "--only: 'x' is not one of 'vae', 'text', 'oracle', 'pictures'."),
+        (["txt2img", "a", "cat", "here"], 'the prompt stands in quotes: "a cat here".'),
+        (["img2img", "a.png", "a", "cat"], 'the prompt stands in quotes: "a cat".'),
+        (["txt2img"], 'prompt is missing: what the pictures show. Example: calotype txt2img "a red apple'),
+        (["again"], "picture is missing: a picture of Calotype's, A1111's or ComfyUI's. Example: calotype again"),
+        (["convert", "a", "b"], "--layout is missing: diffusers (a folder) or ldm (one file, as"),
+        (
+            ["convert", "a", "b", "c", "--layout", "ldm"],
+            "c is more than convert takes. Example: calotype convert sd15.ckpt sd15",
+        ),
+        (["txt2img", "--prompt", "a cat"], "there is no --prompt: the prompt needs no option before it, only quotes."),
+        (["txt2img", "a", "--batch-size", "4"], "there is no --batch-size: -n says how many pictures. Example: "),
+        (["inpaint", "a", "--batch-count=4"], "there is no --batch-count: -n says how many pictures. Example: "),
+        (["grid", "a", "--x", "steps: 1", "--size", "64"], "there is no --size: --width and --height say the size."),
+        (["info", "a", "--size"], "No such option: --size"),
+        (["txt2img", "a", "-n"], "Option '-n' requires an argument."),
     ],
 )
 def test_what_is_typed_wrong_is_told_in_our_words(
