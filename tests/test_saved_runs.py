@@ -155,11 +155,18 @@ def test_another_version_is_refused(saved: Path) -> None:
         read_run(saved)
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"a text that someone has named so"])
+def test_what_is_another_kind_of_file_is_not_called_damaged(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(CalotypeError, match=r"a.safetensors is no kept run: those end in .run.safetensors."):
+        read_run(tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 4, "sha256": ""}', "[" * 100_000, None])
 def test_what_is_no_run_is_refused_in_one_line(saved: Path, text: str | None) -> None:
     save_file(load_file(saved), saved, None if text is None else {"calotype_run": text})
     with pytest.raises(CalotypeError, match=str(saved)) as error:
         read_run(saved)
     assert "\n" not in str(error.value)
-    with pytest.raises(CalotypeError, match="no run /nowhere"):
+    with pytest.raises(CalotypeError, match="there is no kept run '/nowhere'"):
         read_run(Path("/nowhere"))

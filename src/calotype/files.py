@@ -37,6 +37,34 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def unreadable(error: OSError, path: str | Path, what: str, remedy: str = "check the name") -> CalotypeError:
+    """What to say of a file that should be read as ``what`` it is; ``remedy`` where there is none of that name."""
+    name = repr(str(path))
+    if isinstance(error, FileNotFoundError):
+        return CalotypeError(f"there is no {what} {name}: {remedy}.")
+    if isinstance(error, IsADirectoryError):
+        return CalotypeError(f"{name} is a folder: name a {what} in it.")
+    return CalotypeError(f"cannot read {name}: {error.strerror or error}. Check the path and its rights.")
+
+
+def check_readable(path: Path, what: str, remedy: str = "check the name") -> None:
+    """Raise CalotypeError for what cannot be opened, before more is done for it; `unreadable` tells the rest."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise unreadable(error, path, what, remedy) from error
+
+
+def read_text(path: Path, what: str, remedy: str = "check the name") -> str:
+    """The text in a file of UTF-8. Raises CalotypeError; `unreadable` tells of ``what`` and ``remedy``."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise unreadable(error, path, what, remedy) from error
+    except UnicodeDecodeError as error:
+        raise CalotypeError(f"{str(path)!r} is no text in UTF-8: name a {what}.") from error
+
+
 @contextmanager
 def damage_told(path: Path, remedy: str) -> Iterator[None]:
     """Raises CalotypeError when the block cannot read ``path`` as what it should hold; a missing file stays missing.

@@ -55,7 +55,7 @@ def test_mistakes_show_what_a_terminal_would_obey(tmp_path: Path, capsys: pytest
     ("arguments", "message"),
     [
         (["info", "nothing/there"], "run `calotype pull nothing/there`"),
-        (["info", "nothing.safetensors"], "is not a file, or not there"),
+        (["info", "nothing.safetensors"], "there is no file 'nothing.safetensors'"),
         (["convert", "lora", "out", "--layout", "diffusers"], "but a LoRA, which changes a model but is none"),
         (["convert", "lora", "out", "--layout", "onnx"], "unknown layout 'onnx'"),
         (["convert", "lora", "out.safetensors", "--layout", "ldm", "--dtype", "fp12"], "unknown dtype 'fp12'"),

@@ -52,5 +52,5 @@ def test_the_table_is_printed_and_written(
 
 def test_a_model_that_is_not_there_is_one_line(plans: list[EvaluationPlan], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", "/nowhere"]) == 2
-    assert capsys.readouterr().err == "calotype: /nowhere is not a file, or not there. Check the path.\n"
+    assert capsys.readouterr().err == "calotype: there is no file '/nowhere': check the name.\n"
     assert plans == []

@@ -309,7 +309,7 @@ def test_a_grid_opens_one_picture_at_a_time(tmp_path: Path, monkeypatch: pytest.
 
 
 BAD = {
-    "no file": (["batch", "none.txt"], "cannot read the prompts"),
+    "no file": (["batch", "none.txt"], "there is no file of prompts 'none.txt'"),
     "a broken line": (["batch", "broken.jsonl"], "broken.jsonl, line 2: "),
     "no prompts": (["batch", "blank.txt"], "blank.txt holds no prompts"),
     "no object": (["batch", "list.jsonl"], "list.jsonl, line 1: not an object"),
@@ -336,7 +336,7 @@ BAD = {
     "half a letter on the command line": (["txt2img", "a \udcff"], r"'a \udcff' is no text"),
     "an open quote": (["batch", "open.csv"], "open.csv, line 3: unexpected end of data"),
     "yes for a number": (["batch", "yes.jsonl"], "yes.jsonl, line 1: seed is True, but must be a whole number"),
-    "no such picture": (["batch", "picture.jsonl"], "picture.jsonl, line 2: there is no picture none.png"),
+    "no such picture": (["batch", "picture.jsonl"], "picture.jsonl, line 2: there is no picture 'none.png'"),
     "no such negative wildcard": (
         ["batch", "good.txt", "--negative-prompt", "__beast__", "--wildcards", "."],
         "good.txt, line 1: there is no list for the wildcard __beast__",

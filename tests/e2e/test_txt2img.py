@@ -95,7 +95,7 @@ BAD_INPUT = {
     "clip skip": (["a", "--clip-skip", "5"], "choose less"),
     "last seed": (["a", "--seed", str(2**64 - 1), "-n", "2"], f"seed is {2**64}"),
     "no pictures": (["a", "-n", "0"], "'-n'"),
-    "no such model": (["a", "--model", "/nowhere"], "/nowhere is not a file, or not there. Check the path."),
+    "no such model": (["a", "--model", "/nowhere"], "there is no file '/nowhere': check the name."),
     "no place": (["a", "-o", "/dev/null/out"], "/dev/null/out: Not a directory. Choose another"),
     "a device": (["a", "-o", "/dev/full"], "cannot write"),
 }

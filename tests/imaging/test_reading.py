@@ -134,7 +134,7 @@ def test_a_picture_that_may_not_be_read_is_not_called_damaged(monkeypatch: pytes
     monkeypatch.setattr(Image, "open", refused)
     for read in (read_picture, read_mask, lambda source: read_texts(Path(source))):
         with pytest.raises(
-            CalotypeError, match=r"cannot read a\.png: Permission denied. Check the path and its rights"
+            CalotypeError, match=r"cannot read 'a\.png': Permission denied. Check the path and its rights"
         ):
             read("a.png")
 

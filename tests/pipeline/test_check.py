@@ -41,7 +41,7 @@ def studio(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
         ({"sampler": "Euler", "eta": 1}, "sampler Euler has no option 'eta'"),
         ({"sampler": "Euler", "hr_scale": 1.5, "hr_sampler": "DPM++ 2M", "eta": 1}, "Euler has no option 'eta'"),
         ({"denoising_strength": 0.5}, "there is none: give init_image"),
-        ({"init_image": "none.png"}, "there is no picture none.png"),
+        ({"init_image": "none.png"}, "there is no picture 'none.png'"),
         ({"init_image": PICTURE, "mask": BLACK}, "the mask leaves nothing to paint"),
         ({"refiner_checkpoint": "none"}, "none"),
     ],

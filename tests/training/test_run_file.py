@@ -91,7 +91,7 @@ def test_a_faulty_file_is_one_line(tmp_path: Path, text: str, message: str) -> N
 
 
 def test_missing_file_and_preset(tmp_path: Path, make_run: MakeRun) -> None:
-    with pytest.raises(CalotypeError, match="no run file"):
+    with pytest.raises(CalotypeError, match=r"there is no run file '.*': the project's own are in runs/embedded"):
         read(tmp_path / "run.toml")
     with pytest.raises(CalotypeError, match="unknown preset 'sd16'"):
         _ = make_run(preset="sd16").config

@@ -11,6 +11,7 @@ from calotype.checkpoints.ldm import OPENCLIP, UNET, VAE
 from calotype.checkpoints.safetensors import read_safetensors
 from calotype.checkpoints.stored import TensorFile, Weights
 from calotype.errors import CalotypeError
+from calotype.files import unreadable
 
 Content = Literal["model", "text encoder", "autoencoder", "U-Net"]
 
@@ -57,12 +58,12 @@ _OTHERS = (
 def open_file(path: Path) -> TensorFile:
     """The tensors of the file at ``path``, whatever its name says. Raises CalotypeError if it holds none."""
     try:
-        if not path.is_file():
-            raise CalotypeError(f"{path} is not a file, or not there. Check the path.")
+        if path.exists() and not path.is_file():  # a pipe would wait, a device never end
+            raise CalotypeError(f"{str(path)!r} is not a file: name one that holds weights.")
         with path.open("rb") as file:
             start = file.read(32)
     except OSError as error:
-        raise CalotypeError(f"cannot read {path}: {error.strerror or error}. Check the path and its rights.") from error
+        raise unreadable(error, path, "file") from error
     if start[8:9] == b"{":
         return read_safetensors(path)
     if start[:2] == b"PK" or re.match(rb"\x80[\x02-\x05]", start):

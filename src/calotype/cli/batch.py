@@ -15,6 +15,7 @@ import typer
 from calotype.cli.asking import GROUPS, Ask, asking
 from calotype.cli.plans import Planned, carry_out, laid_to
 from calotype.errors import CalotypeError
+from calotype.files import read_text
 from calotype.recipe import PROMPTS, Recipe
 
 _A1111 = {"sampler_name": "sampler"}
@@ -74,10 +75,7 @@ def _reworded(recipe: Recipe, change: Callable[[str], str]) -> Recipe:
 
 def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The fields of each recipe, and the line they stand in."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CalotypeError(f"cannot read the prompts in {file}: it should be a text file in UTF-8.") from error
+    text = read_text(file, "file of prompts")
     if file.suffix.lower() == ".csv":
         yield from _csv_rows(file, text)
         return

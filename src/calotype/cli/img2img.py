@@ -7,6 +7,7 @@ import typer
 
 from calotype.cli.asking import Ask, asking
 from calotype.cli.making import make
+from calotype.files import check_readable
 
 
 @asking(
@@ -30,4 +31,5 @@ def img2img(
 
     Example: calotype img2img sketch.png "a red apple on a blue background" --denoising-strength 0.6 --seed 7 -o out/
     """
+    check_readable(picture, "picture", "the picture comes first, then the prompt")
     make(ask, ask.recipes(prompt=prompt, init_image=str(picture)))

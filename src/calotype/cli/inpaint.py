@@ -8,6 +8,7 @@ import typer
 from calotype.cli.asking import Ask, asking
 from calotype.cli.making import make
 from calotype.errors import CalotypeError
+from calotype.files import check_readable
 
 
 @asking(
@@ -35,4 +36,5 @@ def inpaint(
     """
     if mask is None and ask.fields["outpaint"] is None:
         raise CalotypeError("there is nothing to paint: give a --mask, or borders to --outpaint.")
+    check_readable(picture, "picture", "the picture comes first, then the prompt")
     make(ask, ask.recipes(prompt=prompt, init_image=str(picture), mask=None if mask is None else str(mask)))

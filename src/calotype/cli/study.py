@@ -11,6 +11,7 @@ from rich.progress import track
 from calotype.cli.asking import MODEL
 from calotype.cli.stages import show
 from calotype.errors import CalotypeError, lacking
+from calotype.files import read_text
 from calotype.recipe import Recipe
 
 study = typer.Typer(name="study", help="Measure what people guess about.", no_args_is_help=True)
@@ -36,10 +37,8 @@ def samplers(
 
     Example: calotype study samplers --prompts prompts.txt --samplers "Euler,DPM++ 2M" --steps 5,10,20 --seeds 1,2
     """
-    try:
-        asked = [line.strip() for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise CalotypeError(f"cannot read {prompts}: it should be a text file with a prompt on each line.") from error
+    text = read_text(prompts, "file of prompts")
+    asked = [line.strip() for line in text.splitlines() if line.strip()]
     if not asked:
         raise CalotypeError(f"{prompts} is empty: write a prompt on each line.")
     counts, seed_list = _numbers("steps", steps), _numbers("seeds", seeds)

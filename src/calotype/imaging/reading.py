@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from calotype.errors import CalotypeError
+from calotype.files import unreadable
 
 MAX_PIXELS = 64 * 2**20
 """A picture of more pixels is refused before it is unpacked: 8192 x 8192 takes 200 MB."""
@@ -95,15 +96,11 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except CalotypeError:
         raise
-    except FileNotFoundError as error:
-        raise CalotypeError(f"there is no picture {name}: check the name.") from error
-    except IsADirectoryError as error:
-        raise CalotypeError(f"{name} is a folder: name a picture in it.") from error
     except Image.DecompressionBombError as error:
         raise CalotypeError(f"{name} unpacks to more pixels than can be read: make it smaller.") from error
     except (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise CalotypeError(f"cannot read {name}: {error.strerror}. Check the path and its rights.") from error
+            raise unreadable(error, name, "picture") from error
         raise CalotypeError(f"cannot read {name} as a picture: it is damaged, cut short or of another kind.") from error
 
 

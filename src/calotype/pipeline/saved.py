@@ -13,7 +13,7 @@ from torch import Tensor
 
 from calotype.diffusion.samplers import SamplerState
 from calotype.errors import CalotypeError
-from calotype.files import written_whole
+from calotype.files import unreadable, written_whole
 from calotype.imaging.comparison import differences
 from calotype.imaging.inputs import Inputs
 from calotype.model import Model
@@ -86,9 +86,12 @@ def read_run(path: Path, device: str = "cpu") -> SavedRun:
     Raises CalotypeError for a file that is missing, cut short, damaged or of another version.
     """
     try:
-        path.open("rb").close()
+        with path.open("rb") as stored:
+            start = stored.read(9)
     except OSError as error:
-        raise CalotypeError(f"there is no run {path} to read: {error.strerror}. Check the name and rights.") from error
+        raise unreadable(error, path, "kept run") from error
+    if start[8:] not in (b"{", b""):  # safetensors' header is JSON behind eight bytes of its length
+        raise CalotypeError(f"{path} is no kept run: those end in .run.safetensors.")
     try:
         with safe_open(path, "pt", device) as file:
             text = (file.metadata() or {}).get(_KEY)

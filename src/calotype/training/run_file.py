@@ -19,7 +19,7 @@ from pydantic import (
 from calotype.configs import PRESETS, ModelConfig
 from calotype.data.scenes import COUNTS
 from calotype.errors import CalotypeError
-from calotype.files import cache_dir
+from calotype.files import cache_dir, read_text
 
 TaskName = Literal["tokenizer", "vae", "clip", "unet", "export"]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -194,10 +194,9 @@ def run_dir(name: str) -> Path:
 def read(path: Path) -> Run:
     """The run in a TOML file. Raises CalotypeError, in one line, for anything that is wrong with it."""
     try:
-        return Run.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise CalotypeError(f"no run file {path}: the project's own are in runs/embedded.") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = read_text(path, "run file", "the project's own are in runs/embedded")
+        return Run.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
         raise CalotypeError(f"cannot read run file {path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
