@@ -94,7 +94,7 @@ BAD_INPUT = {
     "rescale": (["a", "--cfg-rescale", "nan"], "cfg_rescale is nan"),
     "clip skip": (["a", "--clip-skip", "5"], "choose less"),
     "last seed": (["a", "--seed", str(2**64 - 1), "-n", "2"], f"seed is {2**64}"),
-    "no pictures": (["a", "-n", "0"], "'-n'"),
+    "no pictures": (["a", "-n", "0"], "--count is '0', but must be at least 1."),
     "no such model": (["a", "--model", "/nowhere"], "there is no file '/nowhere': check the name."),
     "no place": (["a", "-o", "/dev/null/out"], "/dev/null/out: Not a directory. Choose another"),
     "a device": (["a", "-o", "/dev/full"], "cannot write"),
