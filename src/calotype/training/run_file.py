@@ -202,5 +202,5 @@ def read(path: Path) -> Run:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CalotypeError(
-            f"run file {path}: {where}: {first['msg'].removeprefix('Value error, ')}. See runs/embedded for examples."
+            f"run file {path}: {where}: {first['msg'].removeprefix('Value error, ')}. See docs/training.md."
         ) from error
