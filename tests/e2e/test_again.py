@@ -224,6 +224,15 @@ def test_the_model_of_another_programs_picture_has_to_be_named(
     assert f"was made with {model}: say where it is with --model" in capsys.readouterr().err
 
 
+def test_what_cannot_be_honoured_is_listed_before_the_model_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["again", _told(tmp_path / "a.png", parameters=f"<lora:ink:1> {ASKED}")]) == 2
+    listed, missing = capsys.readouterr().err.splitlines()
+    assert listed == "not honoured: <lora:ink:1> in the prompt"
+    assert "say where it is with --model" in missing
+
+
 def test_a_model_of_another_hash_is_listed(
     tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """``calotype again PICTURE``: a picture made once more from what it says of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,13 +32,18 @@ def again(
 
     found = read_provenance(picture)
     (path,) = output.paths(out, [found.recipe])
+    _list(found.not_honoured)  # before a model is asked for: it may decide whether one is looked for
     studio = models.studio_of(found, model, [vae] if vae else [], threads)
-    found = found.fitted(studio.config.family)
-    for line in (*found.not_honoured, *_other_model(found, studio)):
-        typer.echo(f"not honoured: {line}", err=True)
-    with progress.shown(planned(studio, found.recipe)) as watched:
-        studio.develop(found.recipe, watched(studio.states(found.recipe))).save(path)
+    fitted = found.fitted(studio.config.family)
+    _list((*fitted.not_honoured[len(found.not_honoured) :], *_other_model(fitted, studio)))
+    with progress.shown(planned(studio, fitted.recipe)) as watched:
+        studio.develop(fitted.recipe, watched(studio.states(fitted.recipe))).save(path)
     typer.echo(path)
+
+
+def _list(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(f"not honoured: {line}", err=True)
 
 
 def _other_model(found: "Provenance", studio: "Studio") -> Iterator[str]:

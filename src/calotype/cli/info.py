@@ -1,20 +1,29 @@
-"""``calotype info PATH``: what a file or folder is."""
+"""``calotype info PATH``: what a file or folder is, and what a picture says of its making."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calotype.cli.terminal import printable
+from calotype.errors import CalotypeError
 
 if TYPE_CHECKING:
     from calotype.checkpoints.hashes import Progress
     from calotype.checkpoints.info import Info
+    from calotype.imaging.provenance import Provenance
+
+_ALWAYS = ("seed", "steps", "sampler", "scheduler", "cfg_scale", "width", "height")
+"""Fields of a picture's recipe that are shown though their value is the usual one."""
 
 
 def info(
-    path: Annotated[str, typer.Argument(help="A file, a folder, or the name of a model in the hub's cache.")],
+    path: Annotated[
+        str, typer.Argument(help="A file, a folder, a picture, or the name of a model in the hub's cache.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     hashes: Annotated[
         bool, typer.Option("--hash", help="Add the hashes that A1111 shows; reads the whole file.")
@@ -22,14 +31,48 @@ def info(
 ) -> None:
     """Say what a file or folder is: which model, its networks, what else is needed to run it.
 
+    Of a picture of Calotype's, A1111's or ComfyUI's: its recipe, its model, and what of it cannot be honoured.
+
     Example: calotype info v1-5-pruned-emaonly.safetensors --hash
     """
     from calotype.checkpoints import info as reading
     from calotype.checkpoints.hub import located
+    from calotype.imaging.provenance import read_provenance
+    from calotype.imaging.reading import is_picture
 
-    about = reading.describe(located(path))
-    found = _hashes(about) if hashes else {}
-    typer.echo(reading.as_json(about, **found) if as_json else "\n".join(map(printable, _lines(about, found))))
+    place = located(path)
+    if is_picture(place):
+        if hashes:
+            raise CalotypeError(f"{place} is a picture: leave out --hash, which is for models.")
+        made = read_provenance(place)
+        answer, lines = _as_json(place, made), _lines_of_picture(place, made)
+    else:
+        about = reading.describe(place)
+        found = _hashes(about) if hashes else {}
+        answer, lines = reading.as_json(about, **found), _lines(about, found)
+    typer.echo(answer if as_json else "\n".join(map(printable, lines)))
+
+
+def _as_json(path: Path, made: "Provenance") -> str:
+    recipe = made.recipe.model_dump(mode="json", exclude_unset=True)
+    about = {"model": made.model, "model_hash": made.model_hash, "recipe": recipe, "not_honoured": made.not_honoured}
+    return json.dumps({"path": str(path), "kind": _kind(made), **about}, indent=2)
+
+
+def _kind(made: "Provenance") -> str:
+    return "a picture of Calotype's" if made.record else "a picture of another program's"
+
+
+def _lines_of_picture(path: Path, made: "Provenance") -> Iterator[str]:
+    yield f"{path}: {_kind(made)}"
+    asked = made.recipe.model_dump(exclude_unset=True)
+    unusual = made.recipe.model_dump(exclude_defaults=True)
+    rows = {name: value for name, value in asked.items() if name in unusual or name in _ALWAYS}
+    rows |= {"model": made.model, "sha256": made.model_hash}
+    for name, value in rows.items():
+        if value not in (None, ""):
+            yield f"  {name}: {'inside the recipe' if str(value).startswith('data:') else value}"
+    yield from (f"  not honoured: {line}" for line in made.not_honoured)
 
 
 def _hashes(about: "Info") -> dict[str, str]:

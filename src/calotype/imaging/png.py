@@ -5,7 +5,6 @@ from pathlib import Path
 
 from PIL.PngImagePlugin import PngInfo
 
-from calotype.dialects.a1111 import parameters
 from calotype.errors import CalotypeError
 from calotype.imaging.reading import opened
 from calotype.recipe import Record
@@ -17,6 +16,8 @@ _EXIF, _COMMENT, _UNICODE = 0x8769, 0x9286, b"UNICODE\0"
 
 def metadata(record: Record) -> PngInfo:
     """The text chunks of a picture: ``calotype``, the record as JSON, and ``parameters``, A1111's text."""
+    from calotype.dialects.a1111 import parameters  # torch comes with it, which reading does without
+
     info = PngInfo()
     info.add_text(PARAMETERS_KEY, parameters(record))
     info.add_text(RECORD_KEY, record.model_dump_json())

@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from calotype.dialects import a1111, comfy
 from calotype.errors import CalotypeError
 from calotype.imaging.png import PARAMETERS_KEY, RECORD_KEY, read_record, read_texts
 from calotype.recipe import Recipe, Record
 
-_OTHERS = {PARAMETERS_KEY: (a1111.recipe_of, a1111.model_of), "prompt": (comfy.recipe_of, comfy.model_of)}
-"""Who reads the text of which key: the recipe in it, and the model's name and hash."""
+_GRAPH_KEY = "prompt"
+"""Of ComfyUI's graph in a PNG, as `PARAMETERS_KEY` is of A1111's text."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,23 @@ def read_provenance(path: Path) -> Provenance:
     if RECORD_KEY in texts:
         record = read_record(path)
         return Provenance(record.recipe, record.model, record.model_hash, (), record)
-    for key, (recipe_of, model_of) in _OTHERS.items():
-        if key in texts:
-            try:
-                recipe, missed = recipe_of(texts[key])
-                model, model_hash = model_of(texts[key])
-            except CalotypeError:
-                raise
-            except (ValueError, TypeError, ArithmeticError, LookupError) as error:
-                raise CalotypeError(f"what {path} says of its making is damaged: {error}") from error
-            return Provenance(recipe, model, model_hash, tuple(missed))
-    raise CalotypeError(f"{path} says nothing of its making: it needs the text of Calotype, A1111 or ComfyUI.")
+    key = next((key for key in (PARAMETERS_KEY, _GRAPH_KEY) if key in texts), None)
+    if key is None:
+        raise CalotypeError(f"{path} says nothing of its making: it needs the text of Calotype, A1111 or ComfyUI.")
+    try:
+        return _of_another_program(key, texts[key])
+    except CalotypeError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+        raise CalotypeError(f"what {path} says of its making is damaged: {error}") from error
+
+
+def _of_another_program(key: str, text: str) -> Provenance:
+    from calotype.dialects import a1111, comfy  # torch comes with them: not before a picture has a text for them
+
+    recipe_of, model_of = {
+        PARAMETERS_KEY: (a1111.recipe_of, a1111.model_of),
+        _GRAPH_KEY: (comfy.recipe_of, comfy.model_of),
+    }[key]
+    recipe, missed = recipe_of(text)
+    return Provenance(recipe, *model_of(text), tuple(missed))

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,19 @@ MAX_PIXELS = 64 * 2**20
 MAX_INLINE = 30 * 2**20
 """Characters of a picture inside a recipe: two of them fit into the 64 MiB of text that Pillow reads from a PNG."""
 _INLINE = "data:"
+_BEGINNINGS = re.compile(rb"\x89PNG|\xff\xd8\xff|RIFF....WEBP", re.DOTALL)
+"""Of PNG, JPEG and WebP."""
 _PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
 """What a PNG holds as it is."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as pictures do that can tell of their making: PNG, JPEG, WebP."""
+    try:
+        with path.open("rb") as file:
+            return _BEGINNINGS.match(file.read(12)) is not None
+    except OSError:
+        return False
 
 
 def inline(image: Image.Image) -> str:
