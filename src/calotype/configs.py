@@ -184,7 +184,7 @@ SDXL = ModelConfig(
 )  # fmt: skip
 
 # The project's own model, trained from scratch by runs/embedded. Group norm with few groups: one group per channel
-# would normalise a flat background's colour away. beta_end 0.024 ends at sigma 138, where a 16x16 latent's mean has
+# would normalise a flat background's colour away. beta_end 0.024 ends at sigma 139, where a 16x16 latent's mean has
 # a signal-to-noise ratio of 0.01: the background's colour cannot be read off the noise, and every sampling schedule
 # stays healthy, which it does not at the infinite sigma of zero-terminal SNR (arXiv 2305.08891).
 EMBEDDED = ModelConfig(
