@@ -55,7 +55,7 @@ def test_wrong_usage_is_one_line_and_status_2(args: list[str], capsys: pytest.Ca
         (["resume", "."], "'.' is a folder: name a kept run in it."),
         (["train", "."], "'.' is a folder: name a run file in it."),
         (["txt2img"], 'prompt is missing: what the pictures show. Example: calotype txt2img "a red apple'),
-        (["again"], "picture is missing: a picture of Calotype's, A1111's or ComfyUI's. Example: calotype again"),
+        (["again"], "PICTURE... is missing: pictures of Calotype's, A1111's or ComfyUI's. Example: calotype again"),
         (["convert", "a", "b"], "--layout is missing: diffusers (a folder) or ldm (one file, as"),
         (
             ["convert", "a", "b", "c", "--layout", "ldm"],

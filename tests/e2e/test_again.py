@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
 from calotype import cli
-from calotype.api import EMBEDDED, load
+from calotype.api import EMBEDDED, Studio, load
 from calotype.checkpoints.folder import write_folder
 from calotype.checkpoints.vocabulary import from_merges
 from calotype.cli import models
@@ -82,6 +82,69 @@ def test_a_true_picture_is_verified(picture: Path, tiny_folder: Path, capsys: py
     assert (status, said) == (0, f"{picture}: equal: every step and every pixel\n")
 
 
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The models that are read, in their order."""
+    read: list[Path] = []
+
+    def recorded(path: Path, *choices: object, **options: object) -> Studio:
+        read.append(path)
+        return load(path, *choices, **options)
+
+    monkeypatch.setattr("calotype.api.load", recorded)
+    return read
+
+
+def test_several_pictures_are_made_again_by_a_model_that_is_read_once(
+    picture: Path, tiny_folder: Path, tmp_path: Path, loaded: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = _saved(tmp_path / "other.png", picture, read_record(picture))
+    of_model = ["--model", str(tiny_folder)]
+    assert cli.main(["again", str(picture), str(other), *of_model, "-o", str(tmp_path / "out")]) == 0
+    assert loaded == [tiny_folder]
+    made = [tmp_path / "out" / name for name in ("00000-7.png", "00001-7.png")]
+    assert [path.read_bytes() for path in made] == [picture.read_bytes()] * 2
+    assert cli.main(["verify", *map(str, made), *of_model]) == 0
+    assert loaded == [tiny_folder] * 2
+    assert capsys.readouterr().out.count("equal: every step") == 2
+    assert cli.main(["again", str(picture), str(other), *of_model, "-o", str(tmp_path / "one.png")]) == 2
+    assert "name a folder with -o" in capsys.readouterr().err
+
+
+def test_a_picture_is_read_as_its_own_record_tells_whatever_came_before_it(
+    picture: Path, tiny_folder: Path, tmp_path: Path, loaded: list[Path]
+) -> None:
+    studio = load(tiny_folder, parameterization="epsilon")
+    studio.generate("a", seed=7, steps=2).save(tmp_path / "a.png")
+    assert cli.main(["verify", str(picture), str(tmp_path / "a.png"), "--model", str(tiny_folder)]) == 0
+    assert loaded == [tiny_folder] * 2
+
+
+@pytest.mark.parametrize("command", ["verify", "again"])
+def test_a_picture_that_fails_is_told_and_the_others_are_not_kept_from_their_turn(
+    command: str, picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("plain.png")
+    _told(tmp_path / "refused.png", parameters=f"{ASKED}, Clip skip: 12, Model: x")
+    names = ["plain.png", str(picture), "refused.png"]
+    assert cli.main([command, *names, "--model", str(tiny_folder)]) == 2
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 1
+    assert [line.split()[1].rstrip(":") for line in told.err.splitlines()] == ["plain.png", "refused.png"]
+
+
+def test_pictures_that_are_not_there_are_told_before_any_is_made(
+    picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("verify", "again"):
+        assert cli.main([command, str(picture), str(tmp_path / "absent.png"), "--model", str(tiny_folder)]) == 2
+        told = capsys.readouterr()
+        assert (told.out, told.err.count("\n")) == ("", 1)
+        assert "there is no picture" in told.err
+
+
 def test_a_flipped_pixel_is_found(
     picture: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +157,9 @@ def test_a_flipped_pixel_is_found(
     status, said = _verify(tmp_path / "a.png", tiny_folder, capsys)
     assert status == 1
     assert "no step differs; 1 pixels differ, by at most 1 of 255; the pixels were changed" in said
+    both = [str(tmp_path / "a.png"), str(picture), "--model", str(tiny_folder)]
+    assert cli.main(["verify", *both]) == 1
+    assert [line.rpartition("png: ")[2][:6] for line in capsys.readouterr().out.splitlines()] == ["differ", "equal:"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +295,7 @@ def test_what_cannot_be_honoured_is_listed_before_the_model_is_asked_for(
 ) -> None:
     assert cli.main(["again", _told(tmp_path / "a.png", parameters=f"<lora:ink:1> {ASKED}")]) == 2
     listed, missing = capsys.readouterr().err.splitlines()
-    assert listed == "not honoured: <lora:ink:1> in the prompt"
+    assert listed == f"{tmp_path / 'a.png'}: not honoured: <lora:ink:1> in the prompt"
     assert "say where it is with --model" in missing
 
 
@@ -238,7 +304,7 @@ def test_a_model_of_another_hash_is_listed(
 ) -> None:
     own = load(tiny_folder).hash[:10]
     for told, line in (
-        ("0123456789", f"not honoured: the model x (sha256 0123456789): this one is {own}\n"),
+        ("0123456789", f"{tmp_path / 'a.png'}: not honoured: the model x (sha256 0123456789): this one is {own}\n"),
         (own, ""),
     ):
         picture = _told(tmp_path / "a.png", parameters=f"{ASKED}, Model hash: {told}, Model: x")

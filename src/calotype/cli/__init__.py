@@ -1,6 +1,5 @@
 """The command line: one file per command. Nothing here imports torch before a command needs it."""
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from calotype.cli.pull import pull
 from calotype.cli.resume import resume
 from calotype.cli.samplers import samplers
 from calotype.cli.study import study
-from calotype.cli.terminal import printable
+from calotype.cli.terminal import tell_mistake
 from calotype.cli.tokens import tokens
 from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
@@ -70,8 +69,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         status = app(args, prog_name="calotype", standalone_mode=False)
     except (CalotypeError, typer.TyperException) as error:
-        message = in_words(error) if isinstance(error, typer.TyperException) else str(error)
-        print(f"calotype: {printable(' '.join(message.split()))}", file=sys.stderr)
+        tell_mistake(in_words(error) if isinstance(error, typer.TyperException) else str(error))
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130

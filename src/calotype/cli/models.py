@@ -32,28 +32,46 @@ def loaded(ask: Ask) -> "Studio":
     return api.load(ask.model, ask.device, torch_dtype(ask.dtype), vae=ask.vae)
 
 
-def studio_of(made: "Record | Provenance", model: Path | None, parts: Sequence[Path], threads: int | None) -> "Studio":
-    """The model to make a picture again with: read as its record tells, with the dtype, device and threads there.
+class Reader:
+    """Reads the models that pictures were made with. One that made the next picture, too, is not read again."""
 
-    It is on the CPU where there is no such device. Without a ``model`` the picture's must be the embedded one.
-    ``parts`` take the places of its own networks. Raises CalotypeError.
-    """
-    import torch
+    def __init__(self, model: Path | None, parts: Sequence[Path], threads: int | None) -> None:
+        """Without a ``model`` each picture's must be the embedded one. ``parts`` take the places of its own networks.
 
-    from calotype import api
+        ``threads`` None are as many as a picture's record tells, and as there are now where it has none.
+        """
+        import torch
 
-    record = made if isinstance(made, Record) else made.record
-    model = model or find_embedded(made.model, made.model_hash, parts)
-    threads = threads or (record.threads if record else None)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if record:
-        studio = api.load(model, _there(record.device), torch_dtype(record.dtype), **asdict(record.choices))
-    else:
-        studio = api.load(model, None)
-    for part in parts:
-        studio = studio.with_part(part)
-    return studio
+        self.model, self.parts, self.threads = model, parts, threads
+        self._usual_threads = torch.get_num_threads()
+        self._read: dict[object, Studio] = {}
+
+    def studio(self, made: "Record | Provenance") -> "Studio":
+        """The model to make a picture again with, read as its record tells: with the dtype, device and threads there.
+
+        It is on the CPU where there is no such device. Raises CalotypeError.
+        """
+        import torch
+
+        record = made if isinstance(made, Record) else made.record
+        model = self.model or find_embedded(made.model, made.model_hash, self.parts)
+        torch.set_num_threads(self.threads or (record.threads if record else self._usual_threads))
+        asked = (model, *((record.device, record.dtype, record.choices) if record else ()))
+        if asked not in self._read:
+            self._read.clear()  # first: two large models may be more than fits
+            self._read[asked] = self._opened(model, record)
+        return self._read[asked]
+
+    def _opened(self, model: Path, record: Record | None) -> "Studio":
+        from calotype import api
+
+        if record:
+            studio = api.load(model, _there(record.device), torch_dtype(record.dtype), **asdict(record.choices))
+        else:
+            studio = api.load(model, None)
+        for part in self.parts:
+            studio = studio.with_part(part)
+        return studio
 
 
 def find_embedded(name: str, sha256: str, parts: Sequence[Path]) -> Path:

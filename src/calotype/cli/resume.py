@@ -31,7 +31,7 @@ def resume(
     (path,) = output.paths(out or Path(run.output), [recipe])
     parts = [vae] if vae else list(run.files[1:])
     model = model or next(filter(is_there, run.files[:1]), None)
-    studio = models.studio_of(run.record, model, parts, threads)
+    studio = models.Reader(model, parts, threads).studio(run.record)
     for line in studio.check_run(run):
         typer.echo(f"warning: {line}: the picture may differ in its last bits.", err=True)
     run = read_run(file, str(studio.device))

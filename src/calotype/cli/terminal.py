@@ -1,4 +1,6 @@
-"""What may be shown on a terminal of texts that come from files."""
+"""What may be shown on a terminal of texts that come from files, and how mistakes are."""
+
+import sys
 
 
 def printable(text: str) -> str:
@@ -8,3 +10,8 @@ def printable(text: str) -> str:
     'a\\\\x1b[2J\\\\n\\\\ud800'
     """
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def tell_mistake(message: str) -> None:
+    """Say in one line of the standard error what is wrong."""
+    print(f"calotype: {printable(' '.join(message.split()))}", file=sys.stderr)
