@@ -73,8 +73,8 @@ def test_unknown_words_are_told_with_the_nearest(
 ) -> None:
     assert _txt2img(tiny_folder, "a unicron on a zebra", "-o", tmp_path) == 0
     assert capsys.readouterr().err.splitlines() == [
-        'hint: the model has never seen the word "unicron"; the nearest it knows: unicorn.',
-        'hint: the model has never seen the word "zebra".',
+        'hint: the model has never seen "unicron" (the nearest it knows: unicorn), "zebra"; '
+        f"its words are listed in {tiny_folder / 'vocabulary.json'}."
     ]
 
 

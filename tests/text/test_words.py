@@ -7,6 +7,18 @@ def test_unknown_words_come_in_order_with_their_nearest() -> None:
     assert unknown_words("A unicron on a zebra, UNICRON 7!", KNOWN) == {"unicron": ["unicorn"], "zebra": []}
 
 
+def test_only_what_may_be_a_slip_is_near() -> None:
+    known = {"castle", "slice", "blue", "elephant"}
+    assert unknown_words("style of an elefant, bleu", known | {"of", "an"}) == {
+        "style": [], "elefant": ["elephant"], "bleu": ["blue"],
+    }  # fmt: skip
+
+
+def test_letters_behind_a_number_are_no_word() -> None:
+    assert unknown_words("a unicorn, 4k, 8mm", KNOWN) == {}
+    assert unknown_words("a purple_zebra", KNOWN) == {"zebra": []}
+
+
 def test_known_words_are_not_named() -> None:
     assert unknown_words("It's a purple unicorn", KNOWN) == {}
 

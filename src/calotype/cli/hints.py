@@ -14,12 +14,13 @@ FAR = 2
 
 
 def hints(studio: "Studio", settled: Sequence[Recipe]) -> Iterator[str]:
-    """Words that the model has never seen in settled recipes, and sizes far from those that it was trained on."""
+    """Of settled recipes: a line of all words that the model has never seen, and sizes far from those it was trained on."""
     yield from _words(studio, settled)
     yield from _sizes(studio, settled)
 
 
 def _words(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
+    from calotype.model import WORDS
     from calotype.pipeline import passes
     from calotype.pipeline.words import read_prompts
     from calotype.text.words import unknown_words
@@ -28,9 +29,12 @@ def _words(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
     for pass_ in chain.from_iterable(map(passes, settled)):
         language, *prompts = read_prompts(pass_)
         texts |= dict.fromkeys(map(language.plain, prompts))
-    for word, near in unknown_words(" ".join(texts), studio.words).items():
-        nearest = f"; the nearest it knows: {', '.join(near)}" if near else ""
-        yield f'the model has never seen the word "{word}"{nearest}'
+    told = [
+        f'"{word}"' + (f" (the nearest it knows: {', '.join(near)})" if near else "")
+        for word, near in unknown_words(" ".join(texts), studio.words).items()
+    ]
+    if told:
+        yield f"the model has never seen {', '.join(told)}; its words are listed in {studio.files[0] / WORDS}"
 
 
 def _sizes(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:

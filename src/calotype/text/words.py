@@ -4,19 +4,21 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+NEAR = 0.75
+"""How much alike two spellings are at least (difflib's ratio) where one may be meant by the other."""
+_WORD = re.compile(r"(?<![^\W_])[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
 def words(text: str) -> list[str]:
-    """The different words of a text, in lower case and in its order; numbers are none."""
+    """The different words of a text, in lower case and in its order; numbers, and letters behind them, are none."""
     return list(dict.fromkeys(_WORD.findall(text.lower())))
 
 
 def unknown_words(prompt: str, vocabulary: Collection[str]) -> dict[str, list[str]]:
-    """Each unknown word, in the prompt's order, with up to three known ones spelled nearest to it.
+    """Each unknown word, in the prompt's order, with up to three known ones that are spelled nearly so.
 
     ``vocabulary`` holds what `words` gives; an empty one stands for a model whose words are not known, and knows all.
     """
     if not vocabulary:
         return {}
-    return {word: get_close_matches(word, vocabulary) for word in words(prompt) if word not in vocabulary}
+    return {word: get_close_matches(word, vocabulary, cutoff=NEAR) for word in words(prompt) if word not in vocabulary}
