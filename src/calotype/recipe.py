@@ -384,8 +384,8 @@ def _one_line(error: ErrorDetails, model: type[BaseModel], fields: dict[str, Any
     name = str(error["loc"][0])
     wanted = _allowed(model.model_fields[name])
     if name in fields and wanted:
-        near = _sides(int(error["input"])) if error["type"] == "multiple_of" else ""
-        return f"{name} is {fields[name]!r}, but must be {wanted}{near}."
+        sides = _sides(int(error["input"])) if error["type"] == "multiple_of" else ""
+        return f"{name} is {fields[name]!r}, but must be {wanted}{sides}."
     return f"{place} is missing." if error["type"] == "missing" else f"{place} is {error['input']!r}: {error['msg']}."
 
 

@@ -100,6 +100,15 @@ def test_on_a_narrow_terminal_no_name_is_cut(
     assert all(option in shown for parameter in COMMANDS[names].params for option in parameter.opts if "--" in option)
 
 
+def test_help_offers_nothing_that_the_command_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that make many pictures take no file for one."""
+    grid, batch, one = (_shown(capsys, name) for name in ("grid", "batch", "txt2img"))
+    assert ".png" in one.partition("--output")[2].partition("--model")[0]
+    assert all(".png" not in shown.partition("--output")[2].partition("--model")[0] for shown in (grid, batch))
+    assert "--count" in batch
+    assert "--count" not in grid
+
+
 def test_nothing_in_brackets_is_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[blue:green:0.5]" in _shown(capsys, "tokens")
     assert "__name__" in _shown(capsys, "batch")

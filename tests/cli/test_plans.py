@@ -329,7 +329,7 @@ BAD = {
     "an axis over two lines": (["grid", "a", "--x", "prompt: a\nb"], "is no axis"),
     "an axis called self": (["grid", "a", "--x", "self: 1, 2"], "self 1: unknown field 'self': leave it out"),
     "one field on both axes": (["grid", "a", "--x", "steps: 1", "--y", "Steps: 2"], "both axes vary steps"),
-    "a grid of several": (["grid", "a", "--x", "steps: 1, 2", "-n", "3"], "leave -n out"),
+    "a grid of several": (["grid", "a", "--x", "steps: 1, 2", "-n", "3"], "there is no -n: a grid has a picture"),
     "a number too long": (["batch", "digits.jsonl"], "digits.jsonl, line 1: a number is too long"),
     "too deep": (["batch", "deep.jsonl"], "deep.jsonl, line 1: a number is too long, or brackets nest too deeply"),
     "half a letter": (["batch", "half.jsonl"], r"half.jsonl, line 2: '\ud800' is no text"),

@@ -1,7 +1,7 @@
 """What every command that makes pictures can be asked: a recipe's fields, and where the pictures go, as options."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -75,7 +75,9 @@ MODEL = "A folder, a file, or owner/name of a model that was pulled. Without it:
 DEVICE = "cpu, cuda, cuda:1 or mps; without it, a GPU where there is one."
 """What ``--device`` takes."""
 
-_MAKING = {
+_Option = tuple[Any, Any, Any]
+"""Type, description and default."""
+_MAKING: dict[str, _Option] = {
     "count": (
         int, typer.Option("-n", "--count", min=1, help="How many; the seed, or a variation's subseed, goes up by one."),
         1,
@@ -104,18 +106,27 @@ _MAKING = {
     ),
     "json": (bool, typer.Option("--json", help="Print a line of JSON for each picture."), False),
 }  # fmt: skip
+FOLDER: _Option = (Path, typer.Option("-o", "--output", help="A folder."), Path("out"))
+"""``output`` where a command makes many pictures, whatever is asked."""
 
 
-def asking(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `Ask` with these groups of fields, in the place of its parameter ``ask``."""
+def asking(*groups: str, **instead: _Option | None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `Ask` with these groups of fields, in the place of its parameter ``ask``.
+
+    ``instead`` are options that it has otherwise, or, where they are None, not at all: their defaults hold.
+    """
     fields = [name for group in groups for name in GROUPS[group]]
-    options = [*(_field_option(group, name) for group in groups for name in GROUPS[group]), *_making_options()]
+    making = {name: option for name, option in (_MAKING | instead).items() if option}
+    options = [
+        *(_field_option(group, name) for group in groups for name in GROUPS[group]),
+        *(_parameter(name, *option) for name, option in making.items()),
+    ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(**values: Any) -> None:
             asked = {name: values.pop(name) for name in fields}
-            ask = Ask(asked, **{name: values.pop(name) for name in _MAKING})
+            ask = Ask(asked, **{name: values.pop(name, default) for name, (_, _, default) in _MAKING.items()})
             command(**values, ask=ask)
 
         own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "ask"]
@@ -138,10 +149,6 @@ def _field_option(group: str, name: str) -> inspect.Parameter:
     shown = default is not None and default is not False
     option = typer.Option(*flags, help=field.description, rich_help_panel=group, show_default=shown)
     return _parameter(name, kind, option, default)
-
-
-def _making_options() -> Iterable[inspect.Parameter]:
-    return (_parameter(name, *described) for name, described in _MAKING.items())
 
 
 def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from calotype.cli.asking import GROUPS, Ask, asking
+from calotype.cli.asking import FOLDER, GROUPS, Ask, asking
 from calotype.cli.plans import Planned, carry_out, laid_to
 from calotype.errors import CalotypeError
 from calotype.files import read_text
@@ -22,7 +22,7 @@ _A1111 = {"sampler_name": "sampler"}
 """What A1111 calls a field of a recipe that has another name here."""
 
 
-@asking(*GROUPS)
+@asking(*GROUPS, output=FOLDER)
 def batch(
     file: Annotated[Path, typer.Argument(help="Prompts: a line each, or .csv or .jsonl with a recipe's fields.")],
     ask: Ask,

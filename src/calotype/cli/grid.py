@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from calotype.cli.asking import GROUPS, Ask, asking
+from calotype.cli.asking import FOLDER, GROUPS, Ask, asking
 from calotype.cli.making import tell
 from calotype.cli.plans import Planned, carry_out, laid_to
 from calotype.errors import CalotypeError
 from calotype.recipe import Recipe
 
 
-@asking(*GROUPS)
+@asking(*GROUPS, output=FOLDER, count=None)
 def grid(
     prompt: Annotated[str, typer.Argument(help="What the pictures show.")],
     x: Annotated[str, typer.Option(help="A field and its values from left to right: cfg_scale: 2, 4, 8")],
@@ -29,10 +29,6 @@ def grid(
     columns, rows = _axis(x), [("", "")] if y is None else _axis(y)
     if columns[0][0] == rows[0][0]:
         raise CalotypeError(f"both axes vary {columns[0][0]}: give --y another field.")
-    if ask.count > 1:
-        raise CalotypeError(
-            "a grid has one picture for each pair of values: leave -n out, or vary the seed by an axis."
-        )
     cells = [dict(cell for cell in (column, row) if cell[0]) for row in rows for column in columns]
     labels = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
 

@@ -14,7 +14,7 @@ FAR = 2
 
 
 def hints(studio: "Studio", settled: Sequence[Recipe]) -> Iterator[str]:
-    """Of settled recipes: a line of all words that the model has never seen, and sizes far from those it was trained on."""
+    """Of settled recipes: a line of all words the model has never seen, and sizes far from those of its training."""
     yield from _words(studio, settled)
     yield from _sizes(studio, settled)
 

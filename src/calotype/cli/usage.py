@@ -14,6 +14,7 @@ _BOUNDS = {
 }  # fmt: skip
 """What a value must be, by pydantic's name for the mistake."""
 _ELSEWHERE = {
+    **dict.fromkeys(("-n", "--count"), ("x", "a grid has a picture for each pair of values, and seed can be an axis")),
     "--prompt": ("prompt", "the prompt needs no option before it, only quotes"),
     "--batch-count": ("count", "-n says how many pictures"),
     "--batch-size": ("count", "-n says how many pictures"),
