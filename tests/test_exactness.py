@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calotype.api import EMBEDDED, Studio, load
+from calotype.api import Studio, load
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
+from calotype.files import EMBEDDED
 from calotype.recipe import Recipe
 
 NAMES = list(SAMPLERS)

@@ -13,6 +13,7 @@ from calotype import pipeline
 from calotype.checkpoints.hub import located
 from calotype.configs import PredictionType, ReadOptions
 from calotype.errors import CalotypeError
+from calotype.files import EMBEDDED
 from calotype.hardware import keep_freed_memory, usable
 from calotype.imaging.inputs import Inputs
 from calotype.imaging.picture import Picture
@@ -20,8 +21,6 @@ from calotype.imaging.reading import inline
 from calotype.model import Model
 from calotype.pipeline import RunState, SavedRun
 from calotype.recipe import Recipe
-
-EMBEDDED = Path(__file__).parent / "embedded" / "model"
 
 
 class Studio(Model):

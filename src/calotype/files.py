@@ -10,6 +10,9 @@ from safetensors import SafetensorError
 
 from calotype.errors import CalotypeError
 
+EMBEDDED = Path(__file__).parent / "embedded" / "model"
+"""The folder of the model that comes with Calotype."""
+
 
 def cache_dir(*parts: str) -> Path:
     """The user's cache folder, created: ``CALOTYPE_CACHE``, else ``calotype`` in ``XDG_CACHE_HOME`` or ``~/.cache``.

@@ -8,15 +8,43 @@ import typer
 
 import calotype
 from calotype import cli
+from calotype.files import EMBEDDED
 from calotype.recipe import MAX_SEED, Recipe
 
 LONG = "x" * 300
 
 
-def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == 0
+@pytest.mark.parametrize("args", [[], ["-h"]], ids=str)
+def test_help_lists_every_command(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(args) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("txt2img", "samplers", "train", "evaluate", "data"))
+
+
+@pytest.mark.parametrize(
+    ("args", "command"),
+    [(["data"], "fetch-art"), (["study"], "abilities"), (["study", "-h"], "abilities"), (["txt2img", "-h"], "txt2img")],
+)
+def test_a_group_alone_and_h_show_help(args: list[str], command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(args) == 0
+    captured = capsys.readouterr()
+    assert command in captured.out
+    assert captured.err == ""
+
+
+def test_info_alone_tells_of_the_embedded_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info"]) == 0
+    assert capsys.readouterr().out.startswith(f"{EMBEDDED}: a model\n")
+
+
+def test_a_folder_of_single_files_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("d.ckpt", "a.safetensors", "b.safetensors", "c.safetensors", "readme.txt"):
+        (tmp_path / name).touch()
+    assert cli.main(["info", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert told.endswith("or one of the files in it: a.safetensors, b.safetensors, c.safetensors ....\n")
+    assert cli.main(["txt2img", "a", "--model", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == told
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 from PIL import Image
 
-from calotype.api import EMBEDDED, load
+from calotype.api import load
+from calotype.files import EMBEDDED
 
 PROMPT = "a red apple to the left of a cat on a blue background"
 NEGATIVE = "a green background"

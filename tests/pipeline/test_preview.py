@@ -10,9 +10,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from calotype import cli
-from calotype.api import EMBEDDED, Studio, load
+from calotype.api import Studio, load
 from calotype.data.banks import drawn_bank
 from calotype.data.scenes import World
+from calotype.files import EMBEDDED
 from calotype.imaging.pixels import to_pixels
 from calotype.pipeline import preview
 from calotype.pipeline.preview import latent_rgb

@@ -52,7 +52,7 @@ def read_folder(path: Path) -> Checkpoint:
     """
     path = Path(path)
     if not (path / _INDEX).is_file():
-        raise CalotypeError(f"{path} is not a model folder: it has no {_INDEX}. Give the folder that holds that file.")
+        raise _no_model_folder(path)
     name, index = path.absolute().name, read_json(path / _INDEX)
     check_pipeline(index, name)
     encoders = text_encoders(index)
@@ -73,6 +73,14 @@ def read_folder(path: Path) -> Checkpoint:
         tokenizers=tuple(path / encoder.replace("text_encoder", "tokenizer") for encoder in encoders),
         sampler=sampler,
         scheduler=scheduler,
+    )
+
+
+def _no_model_folder(path: Path) -> CalotypeError:
+    singles = sorted(file.name for file in path.glob("*") if file.suffix in (".safetensors", ".ckpt"))
+    instead = f", or one of the files in it: {', '.join(singles[:3])}{' ...' * (len(singles) > 3)}" if singles else ""
+    return CalotypeError(
+        f"{path} is not a model folder: it has no {_INDEX}. Give the folder that holds that file{instead}."
     )
 
 

@@ -23,7 +23,7 @@ from calotype.cli.terminal import tell_mistake
 from calotype.cli.tokens import tokens
 from calotype.cli.train import train
 from calotype.cli.txt2img import txt2img
-from calotype.cli.usage import in_words
+from calotype.cli.usage import help_alone, in_words
 from calotype.cli.verify import verify
 from calotype.errors import CalotypeError
 
@@ -35,7 +35,13 @@ _PANELS = {
     "Teach and judge": (train, evaluate),
 }
 
-app = typer.Typer(name="calotype", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = typer.Typer(
+    name="calotype",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 for panel, commands in _PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
@@ -60,8 +66,8 @@ def _calotype(
     """
     if version:
         typer.echo(f"calotype {calotype.__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    else:
+        help_alone(context)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -4,12 +4,15 @@ from typing import Annotated
 
 import typer
 
+from calotype.cli.usage import help_alone
+
 data = typer.Typer(name="data")
 
 
-@data.callback()
-def _data() -> None:
+@data.callback(invoke_without_command=True)
+def _data(context: typer.Context) -> None:
     """The world that the embedded model learns."""
+    help_alone(context)
 
 
 @data.command()

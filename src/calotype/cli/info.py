@@ -10,6 +10,7 @@ import typer
 
 from calotype.cli.terminal import printable
 from calotype.errors import CalotypeError
+from calotype.files import EMBEDDED
 
 if TYPE_CHECKING:
     from calotype.checkpoints.hashes import Progress
@@ -22,8 +23,11 @@ _ALWAYS = ("seed", "steps", "sampler", "scheduler", "cfg_scale", "width", "heigh
 
 def info(
     path: Annotated[
-        str, typer.Argument(help="A file, a folder, a picture, or the name of a model in the hub's cache.")
-    ],
+        str | None,
+        typer.Argument(
+            help="A file, a folder, a picture, or the name of a model in the hub's cache. Without it: the embedded one."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     hashes: Annotated[
         bool, typer.Option("--hash", help="Add the hashes that A1111 shows; reads the whole file.")
@@ -40,7 +44,7 @@ def info(
     from calotype.imaging.provenance import read_provenance
     from calotype.imaging.reading import is_picture
 
-    place = located(path)
+    place = EMBEDDED if path is None else located(path)
     if is_picture(place):
         if hashes:
             raise CalotypeError(f"{place} is a picture: leave out --hash, which is for models.")

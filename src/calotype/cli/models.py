@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from calotype.cli.asking import Ask
 from calotype.errors import CalotypeError
+from calotype.files import EMBEDDED
 from calotype.recipe import Record
 
 if TYPE_CHECKING:
@@ -79,7 +80,6 @@ def find_embedded(name: str, sha256: str, parts: Sequence[Path]) -> Path:
 
     Of ``sha256`` the first digits are enough. Raises CalotypeError for any other: it has to be named.
     """
-    from calotype.api import EMBEDDED
     from calotype.checkpoints.hashes import files_hash
 
     if sha256 and files_hash([EMBEDDED, *parts]).startswith(sha256):

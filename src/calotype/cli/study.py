@@ -10,11 +10,18 @@ from rich.progress import track
 
 from calotype.cli.asking import MODEL
 from calotype.cli.stages import show
+from calotype.cli.usage import help_alone
 from calotype.errors import CalotypeError, lacking
 from calotype.files import read_text
 from calotype.recipe import Recipe
 
-study = typer.Typer(name="study", help="Measure what people guess about.", no_args_is_help=True)
+study = typer.Typer(name="study")
+
+
+@study.callback(invoke_without_command=True)
+def _study(context: typer.Context) -> None:
+    """Measure what people guess about."""
+    help_alone(context)
 
 
 @study.command()

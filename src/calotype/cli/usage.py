@@ -1,4 +1,4 @@
-"""What the command line's library finds wrong with what was typed, told in words for a person."""
+"""What a person is told who types something wrong, or too little, in place of what the command line's library says."""
 
 import re
 from typing import Any
@@ -23,6 +23,12 @@ _ELSEWHERE = {
 """Options that people look for: the parameter of ours that each is, and what to say where a command has that."""
 _SURPLUS = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.DOTALL)
 _EXAMPLE = re.compile(r"^Examples?: (.*?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+def help_alone(context: typer.Context) -> None:
+    """Show the help of a group of commands where none of them is named."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def in_words(error: typer.TyperException) -> str:
