@@ -8,6 +8,8 @@ import typer
 
 import calotype
 from calotype import cli
+from calotype.diffusion.samplers import SAMPLERS
+from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.files import EMBEDDED
 from calotype.recipe import MAX_SEED, Recipe
 
@@ -121,10 +123,22 @@ def test_what_may_not_be_looked_at_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_samplers_lists_all_names(capsys: pytest.CaptureFixture[str]) -> None:
+def test_samplers_are_listed_a_line_each_with_when_to_use_which(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["samplers"]) == 0
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in ("Euler a", "DDIM", "DPM++ 2M", "karras", "trailing", "automatic"))
+    first, _, *lines = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert first == "If in doubt: DPM++ 2M, 12 to 25 steps."
+    assert SAMPLERS["DPM++ 2M"].use.endswith("12 to 25 steps")
+    listed = dict(line.split("  ", 1) for line in lines if line)
+    assert {name: listed[name].strip() for name in SAMPLERS} == {row.name: row.use for row in SAMPLERS.values()}
+    labels = {row.name: row.label for row in SCHEDULERS.values()} | {"automatic": "Automatic"}
+    assert {name: listed[name].strip() for name in labels} == labels
+
+
+def test_all_of_the_samplers_tells_papers_and_names_uncut(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["samplers", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for row in SAMPLERS.values():
+        assert any(line.startswith(row.name) and row.paper in line and ", ".join(row.aliases) in line for line in lines)
 
 
 def test_every_field_of_a_recipe_can_be_asked_for() -> None:

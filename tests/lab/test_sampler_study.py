@@ -8,8 +8,9 @@ import torch
 from calotype import cli
 from calotype.api import Studio, load
 from calotype.errors import CalotypeError
-from calotype.lab.sampler_study import StudyPlan, Trial, converges, errors, observed_order, read, trials
+from calotype.lab.sampler_study import PROMPTS, StudyPlan, Trial, converges, errors, observed_order, read, trials
 from calotype.lab.sampler_study_page import write_page
+from calotype.text.words import unknown_words
 from mixture import GaussianMixture
 
 PLAN = StudyPlan(("a unicorn",), ("Euler", "DPM++ 2M"), (2, 3), (1, 2), reference_steps=6)
@@ -92,6 +93,15 @@ def test_more_seeds_of_the_same_prompts_do_not_narrow_the_intervals() -> None:
     assert observed_order(done("abcd", 1), "Heun") == observed_order(done("abcd", 4), "Heun")
     assert errors(done("abcd", 4), "Heun", 4).count == 4
     assert errors(done("a", 4), "Heun", 4).count == 4
+
+
+def test_the_prompts_without_a_file_are_of_words_that_the_embedded_model_knows(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    assert unknown_words(" ".join(PROMPTS), load().words) == {}
+    small = ["--samplers", "Euler", "--steps", "1", "--seeds", "1", "--reference-steps", "2", "-o", str(tmp_path)]
+    assert cli.main(["study", "samplers", "--model", str(tiny_folder), *small]) == 0
+    assert {trial.prompt for trial in read(tmp_path / "study.csv")} == set(PROMPTS)
 
 
 def test_the_command(tiny_folder: Path, tmp_path: Path) -> None:

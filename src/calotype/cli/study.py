@@ -26,7 +26,10 @@ def _study(context: typer.Context) -> None:
 
 @study.command()
 def samplers(
-    prompts: Annotated[Path, typer.Option(help="A file with a prompt on each line.")],
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A file with a prompt on each line. Without it: four that the embedded model understands."),
+    ] = None,
     model: Annotated[Path | None, typer.Option(help=MODEL)] = None,
     steps: Annotated[str, typer.Option(help="Numbers of steps.")] = "4,6,8,10,15,20,30,50",
     names: Annotated[str, typer.Option("--samplers", help="Names that `calotype samplers` lists.")] = (
@@ -42,12 +45,9 @@ def samplers(
 ) -> None:
     """Measure samplers against the exact solution. Ctrl-C stops; the same command goes on with what is there.
 
-    Example: calotype study samplers --prompts prompts.txt --samplers "Euler,DPM++ 2M" --steps 5,10,20 --seeds 1,2
+    Example: calotype study samplers --samplers "Euler,DPM++ 2M" --steps 5,10,20 --seeds 1,2
     """
-    text = read_text(prompts, "file of prompts")
-    asked = [line.strip() for line in text.splitlines() if line.strip()]
-    if not asked:
-        raise CalotypeError(f"{prompts} is empty: write a prompt on each line.")
+    given = _lines(prompts) if prompts else ()
     counts, seed_list = _numbers("steps", steps), _numbers("seeds", seeds)
 
     from calotype import api
@@ -60,9 +60,10 @@ def samplers(
 
     import torch
 
+    asked = given or sampler_study.PROMPTS
     rows = tuple(_sampler(name) for name in names.split(","))
     scheduler = Recipe(scheduler=scheduler).scheduler
-    plan = sampler_study.StudyPlan(tuple(asked), rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
+    plan = sampler_study.StudyPlan(asked, rows, counts, seed_list, cfg_scale, scheduler, reference_steps)
     total = len(asked) * len(rows) * len(counts) * len(seed_list)
     trials = sampler_study.trials(api.load(model, dtype=torch.float32), plan, out)
     page = write_page(list(track(trials, "studying", total, console=Console(stderr=True))), out)
@@ -107,6 +108,13 @@ def abilities(
     show(measure(api.load(model), load_bank(), recipe, cases, asked, command, out))
     Console().print(Markdown((out / "abilities.md").read_text(encoding="utf-8")))
     typer.echo(out / "abilities.md")
+
+
+def _lines(prompts: Path) -> tuple[str, ...]:
+    lines = tuple(line.strip() for line in read_text(prompts, "file of prompts").splitlines() if line.strip())
+    if not lines:
+        raise CalotypeError(f"{prompts} is empty: write a prompt on each line.")
+    return lines
 
 
 def _sampler(name: str) -> str:

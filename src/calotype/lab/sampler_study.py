@@ -24,6 +24,14 @@ from calotype.imaging.pixels import to_image
 from calotype.lab.bootstrap import Estimate, estimate
 from calotype.model import Model
 
+PROMPTS = (
+    "a cat on a blue background",
+    "an apple to the left of a banana on a yellow background",
+    "three stars on a purple background",
+    "a rocket above a house on a black background",
+)
+"""What is asked when no prompts are given, in words that the embedded model knows and any other understands."""
+
 
 @dataclass(frozen=True)
 class StudyPlan:
