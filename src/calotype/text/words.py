@@ -4,8 +4,6 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
-NEAR = 0.75
-"""How much alike two spellings are at least (difflib's ratio) where one may be meant by the other."""
 _WORD = re.compile(r"(?<![^\W_])[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -15,10 +13,10 @@ def words(text: str) -> list[str]:
 
 
 def unknown_words(prompt: str, vocabulary: Collection[str]) -> dict[str, list[str]]:
-    """Each unknown word, in the prompt's order, with up to three known ones that are spelled nearly so.
+    """Each unknown word, in the prompt's order, with the known one spelled most like it, if one is at all.
 
     ``vocabulary`` holds what `words` gives; an empty one stands for a model whose words are not known, and knows all.
     """
     if not vocabulary:
         return {}
-    return {word: get_close_matches(word, vocabulary, cutoff=NEAR) for word in words(prompt) if word not in vocabulary}
+    return {word: get_close_matches(word, vocabulary, n=1) for word in words(prompt) if word not in vocabulary}
