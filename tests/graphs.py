@@ -19,6 +19,6 @@ def changed(node: str, **inputs: object) -> str:
     return json.dumps({**GRAPH, node: {**GRAPH[node], "inputs": {**GRAPH[node]["inputs"], **inputs}}})
 
 
-def stopping_at(layer: int) -> str:
+def stopping_at(layer: object) -> str:
     node = {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": layer}}
     return json.dumps({**GRAPH, "12": node})

@@ -6,6 +6,9 @@ from calotype.dialects.comfy import model_of, recipe_of
 from calotype.recipe import Recipe
 from graphs import GRAPH, changed, stopping_at
 
+LINK = ["9", 0]
+"""Where a number stands otherwise: the output of another node."""
+
 
 def test_a_plain_graph_is_read() -> None:
     recipe, missed = recipe_of(json.dumps(GRAPH))
@@ -22,6 +25,10 @@ def test_a_plain_graph_is_read() -> None:
     [
         (changed("3", denoise=0.5), "denoise 0.5"),
         (changed("5", batch_size=2), "batch_size"),
+        (changed("3", seed=LINK), "seed is ['9', 0]"),
+        (changed("3", denoise=LINK), "denoise ['9', 0]: below 1"),
+        (changed("5", batch_size=LINK), "batch_size"),
+        (stopping_at(LINK), "clip_skip is ['9', 0]"),
         (changed("3", sampler_name="seeds_9"), "unknown sampler"),
         (changed("3", steps=0), "steps is 0"),
         (json.dumps({**GRAPH, "10": {"class_type": "FreeU", "inputs": {}}}), "FreeU (node 10)"),

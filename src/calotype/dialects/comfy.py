@@ -49,9 +49,9 @@ def recipe_of(text: str) -> tuple[Recipe, list[str]]:
     for field in ("prompt", "negative_prompt"):
         missed += [f"{named} in the {field.replace('_', ' ')}" for named in _EMBEDDING.findall(fields[field])]
         fields[field] = _EMBEDDING.sub("", fields[field])
-    if float(asked.get("denoise", 1)) < 1:
-        missed.append(f"denoise {asked['denoise']}: the picture to begin with is not in the file")
-    if any(int(node["inputs"].get("batch_size", 1)) > 1 for node in _of_class(nodes, "EmptyLatentImage")):
+    if (denoise := asked.get("denoise", 1)) != 1:
+        missed.append(f"denoise {denoise}: below 1 it begins with a picture, which is not in the file")
+    if any(node["inputs"].get("batch_size", 1) != 1 for node in _of_class(nodes, "EmptyLatentImage")):
         missed.append("batch_size: only the first picture of a batch has the seed's own noise")
     recipe = Recipe(**fields)
     return recipe, missed + departures.from_comfyui(recipe)
@@ -83,7 +83,8 @@ def _found(nodes: dict[str, Node], sampler: Node) -> dict[str, Any]:
     if latent and latent["class_type"] == "EmptyLatentImage":
         found |= {side: latent["inputs"].get(side) for side in ("width", "height")}
     for node in _of_class(nodes, "CLIPSetLastLayer"):
-        found["clip_skip"] = -int(node["inputs"].get("stop_at_clip_layer", -1))
+        layer = node["inputs"].get("stop_at_clip_layer", -1)
+        found["clip_skip"] = -layer if isinstance(layer, int) else layer  # a link stays one
     for node in _of_class(nodes, "RescaleCFG"):
         found["cfg_rescale"] = node["inputs"].get("multiplier", 0.7)
     return found
