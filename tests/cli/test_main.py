@@ -160,6 +160,27 @@ print(sorted({"torch", "numpy", "PIL", "tokenizers", "scipy"} & set(sys.modules)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_files_are_looked_for_before_torch_is_imported() -> None:
+    commands = [
+        ["again", "nope.png"],
+        ["verify", __file__, "nope.png"],
+        ["img2img", "nope.png", "a cat"],
+        ["inpaint", __file__, "a cat", "--mask", "nope.png"],
+        ["batch", "nope.txt"],
+        ["resume", "nope"],
+        ["train", "nope.toml"],
+        ["train", __file__],
+    ]
+    code = """
+import sys
+from calotype import cli
+for words in eval(sys.argv[1]):
+    assert (cli.main(words), "torch" in sys.modules) == (2, False), words
+"""
+    done = subprocess.run([sys.executable, "-c", code, repr(commands)], capture_output=True, text=True, check=True)
+    assert done.stderr.count("\n") == len(commands)
+
+
 def test_public_names_are_there() -> None:
     assert all(getattr(calotype, name) is not None for name in calotype.__all__)
     with pytest.raises(AttributeError, match="nonsense"):

@@ -37,4 +37,6 @@ def inpaint(
     if mask is None and ask.fields["outpaint"] is None:
         raise CalotypeError("there is nothing to paint: give a --mask, or borders to --outpaint.")
     check_readable(picture, "picture", "the picture comes first, then the prompt")
+    if mask is not None:
+        check_readable(mask, "mask")
     make(ask, ask.recipes(prompt=prompt, init_image=str(picture), mask=None if mask is None else str(mask)))

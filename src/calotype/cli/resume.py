@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calotype.cli import models, output, progress, saved_runs
-from calotype.files import is_there
+from calotype.files import check_readable, is_there
 
 
 def resume(
@@ -24,6 +24,8 @@ def resume(
 
     Example: calotype resume out/00000-7.run.safetensors
     """
+    check_readable(file, "kept run")
+
     from calotype.pipeline import planned, read_run
 
     run = read_run(file)

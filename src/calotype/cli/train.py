@@ -23,6 +23,10 @@ def train(
 
     Example: calotype train runs/embedded/vae.toml
     """
+    from calotype.training.run_file import read
+
+    read(run)  # what is wrong with it is told before torch is imported
+
     from calotype.training import trainer
 
     steps = trainer.start(run, device, fresh)
