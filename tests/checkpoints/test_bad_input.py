@@ -126,7 +126,7 @@ def test_files_that_may_not_be_read(sd1: Path, monkeypatch: pytest.MonkeyPatch) 
         return read(self, *arguments, **named)
 
     monkeypatch.setattr(Path, "open", refused)
-    with told(r"cannot read .*\.safetensors: Permission denied. Check the path and its rights"):
+    with told(r"cannot read '.*\.safetensors': Permission denied. Check the path and its rights"):
         open_checkpoint(sd1)
 
 

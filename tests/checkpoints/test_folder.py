@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from calotype.checkpoints.folder import read_folder, write_folder
 from calotype.checkpoints.networks import Networks, load_networks
+from calotype.checkpoints.opening import open_checkpoint
 from calotype.errors import CalotypeError
 from calotype.nn.vae import Autoencoder
 
@@ -158,6 +159,55 @@ def test_as_many_values_as_levels(written: Any, key: str) -> None:
     path = written.path / "unet/config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: [8, 8, 8, 8, 8]}))
     with pytest.raises(CalotypeError, match=r"json files say nonsense \(5 values for \d levels\)"):
+        read_folder(written.path)
+
+
+def change(path: Path, **settings: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+
+
+def test_one_number_may_be_told_for_each_level(written: Any) -> None:
+    unet = written.config.unet
+    for key, value in (("layers_per_block", unet.layers_per_block), ("cross_attention_dim", unet.context_dim)):
+        change(written.path / "unet/config.json", **{key: [value] * 3})
+    change(written.path / "vae/config.json", layers_per_block=[written.config.vae.layers_per_block] * 2)
+    assert read_folder(written.path).config == written.config
+    change(written.path / "unet/config.json", layers_per_block=[1, 2])
+    with pytest.raises(CalotypeError, match=r"does not know: layers_per_block is \[1, 2\]"):
+        read_folder(written.path)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "message"),
+    [
+        ("vae/config", "scaling_factor", None, "nonsense .scaling_factor is None"),
+        ("vae/config", "block_out_channels", [32, -8], "nonsense .channels is"),
+        ("vae/config", "norm_num_groups", 5, "channels of its autoencoder do not part into 5 groups"),
+        ("unet/config", "norm_num_groups", 5, "channels of its U-Net do not part into 5 groups"),
+        ("unet/config", "attention_head_dim", 7, "channels of its U-Net do not part into 7 heads"),
+        ("unet/config", "norm_eps", "1e-5", "nonsense .norm_eps is '1e-5'"),
+        ("text_encoder/config", "num_attention_heads", 7, "channels of its text encoder do not part into 7 heads"),
+        ("text_encoder/config", "num_hidden_layers", True, "nonsense .num_layers is True"),
+        ("scheduler/scheduler_config", "beta_end", None, "nonsense .beta_end is None"),
+        ("scheduler/scheduler_config", "num_train_timesteps", "1000", "nonsense .num_steps is '1000'"),
+        ("model_index", "_class_name", ["StableDiffusionPipeline"], "which Calotype does not run"),
+    ],
+)
+def test_settings_are_of_their_kind(written: Any, file: str, key: str, value: Any, message: str) -> None:
+    change(written.path / f"{file}.json", **{key: value})
+    with pytest.raises(CalotypeError, match=message) as caught:
+        open_checkpoint(written.path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_is_no_name_chooses_no_sampler(written: Any) -> None:
+    change(written.path / "scheduler/scheduler_config.json", _class_name=["DDIMScheduler"])
+    assert read_folder(written.path).sampler == ""
+
+
+def test_an_index_whose_text_encoder_is_a_number_names_none(written: Any) -> None:
+    change(written.path / "model_index.json", text_encoder=5, text_encoder_2=5)
+    with pytest.raises(CalotypeError, match="names no text encoder"):
         read_folder(written.path)
 
 

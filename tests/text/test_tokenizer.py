@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -134,8 +135,12 @@ def test_transformers_reads_the_same_folder(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("vocab.json", "{"), ("vocab.json", "[]"), ("vocab.json", "{}"), ("merges.txt", "a b c\n"), ("merges.txt", None)],
-)
+    [
+        ("vocab.json", "{"), ("vocab.json", "[]"), ("vocab.json", "{}"), ("vocab.json", "[" * 5000),
+        ("merges.txt", "a b c\n"), ("merges.txt", None), ("merges.txt", "cat dog\n"),
+        ("tokenizer_config.json", '{"pad_token": {"x": 1}}'), ("tokenizer_config.json", '{"pad_token": ["!"]}'),
+    ],
+)  # fmt: skip
 def test_damaged_files_are_named(folder: Path, name: str, content: str | None) -> None:
     if content is None:
         (folder / name).unlink()
@@ -144,3 +149,17 @@ def test_damaged_files_are_named(folder: Path, name: str, content: str | None) -
     with pytest.raises(CalotypeError) as error:
         Tokenizer.read(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", ["1", 1.5, None, -1, 1 << 40])
+def test_numbers_of_tokens_are_whole(folder: Path, vocab: dict[str, int], number: Any) -> None:
+    (folder / "vocab.json").write_text(json.dumps(vocab | {"more": number}))
+    with pytest.raises(CalotypeError, match="vocabulary and merges do not belong together"):
+        Tokenizer.read(folder)
+
+
+@pytest.mark.parametrize("model", [5, {}, {"vocab": []}, {"vocab": {}, "merges": 5}, {"vocab": {}, "merges": [[1, 2]]}])
+def test_damaged_files_of_transformers(tmp_path: Path, model: Any) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": model}))
+    with pytest.raises(CalotypeError, match="damaged"):
+        Tokenizer.read(tmp_path)

@@ -16,7 +16,7 @@ def read_json(path: Path) -> Settings:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CalotypeError(f"cannot read {path}: {error.strerror or error}. Fetch the model again.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CalotypeError(f"{path} is damaged: it is not JSON ({error}). Fetch the model again.") from error
     if not isinstance(content, dict):
         raise CalotypeError(f"{path} is damaged: it holds no JSON object. Fetch the model again.")

@@ -80,7 +80,7 @@ def write_scheduler(config: ScheduleConfig, sampler: str, scheduler: str) -> Set
 
 def read_sampler(settings: Settings) -> tuple[str, str]:
     """The sampler and the scheduler that a scheduler_config.json chooses, by our names; empty where it chooses none."""
-    sampler = _SAMPLERS.get(settings.get("_class_name", ""), "")
+    sampler = _SAMPLERS.get(str(settings.get("_class_name")), "")
     if sampler in ("", *_OWN_STEPS):
         return sampler, ""
     spacing = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")

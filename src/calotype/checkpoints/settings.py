@@ -1,8 +1,11 @@
 """The json files of a diffusers folder to our configurations, and back."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import is_dataclass
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from calotype.checkpoints.json_files import Settings, check_known
 from calotype.checkpoints.scheduler_settings import read_schedule, write_scheduler
@@ -50,7 +53,7 @@ _VAE_KNOWN: Mapping[str, Sequence[Any]] = {
 def check_pipeline(index: Settings, name: str) -> None:
     """Raise CalotypeError if a model_index.json is of a model that is no Stable Diffusion, or of none."""
     pipeline = index.get("_class_name")
-    if pipeline is not None and pipeline not in _PIPELINES:
+    if pipeline is not None and str(pipeline) not in _PIPELINES:
         raise CalotypeError(
             f"{name} is a {str(pipeline).removesuffix('Pipeline')}, which Calotype does not run: "
             "use a model of the SD 1.x, 2.x or SDXL families."
@@ -61,7 +64,8 @@ def check_pipeline(index: Settings, name: str) -> None:
 
 def text_encoders(index: Settings) -> list[str]:
     """The components of a model_index.json that are text encoders."""
-    return [name for name in _TEXT_ENCODERS if (index.get(name) or [None])[0] is not None]
+    named = {name: index.get(name) for name in _TEXT_ENCODERS}
+    return [name for name, said in named.items() if isinstance(said, list) and said[:1] not in ([], [None])]
 
 
 def encoder_folders(config: ModelConfig) -> tuple[str, ...]:
@@ -78,19 +82,21 @@ def read_model(files: Mapping[str, Settings], name: str) -> ModelConfig:
     encoders = text_encoders(files["index"])
     xl = "text_encoder_2" in encoders
     try:
-        return ModelConfig(
+        config = ModelConfig(
             name=name,
             text=tuple(_read_text(files[encoder], xl) for encoder in encoders),
             vae=_read_vae(files["vae"]),
             unet=_read_unet(files["unet"]),
             schedule=read_schedule(files["scheduler"]),
         )
+        _check_kinds(config)
     except KeyError as error:
         raise CalotypeError(
             f"model {name}: the setting {error} is missing from its json files. Fetch them again."
         ) from error
     except (TypeError, AttributeError, IndexError) as error:
         raise CalotypeError(f"model {name}: its json files say nonsense ({error}). Fetch them again.") from error
+    return config
 
 
 def write_model(config: ModelConfig, sampler: str = "", scheduler: str = "") -> dict[str, Settings]:
@@ -168,7 +174,7 @@ def _read_vae(settings: Settings) -> VaeConfig:
         image_channels=settings.get("in_channels", 3),
         latent_channels=settings.get("latent_channels", 4),
         channels=tuple(settings["block_out_channels"]),
-        layers_per_block=settings["layers_per_block"],
+        layers_per_block=_uniform("autoencoder", settings, "layers_per_block"),
         mid_attention=settings.get("mid_block_add_attention", True),
         norm_groups=settings.get("norm_num_groups", 32),
         scaling_factor=settings.get("scaling_factor", VaeConfig.scaling_factor),
@@ -214,11 +220,11 @@ def _read_unet(settings: Settings) -> UNetConfig:
         in_channels=settings["in_channels"],
         out_channels=settings["out_channels"],
         channels=_per_level(settings["block_out_channels"], len(types)),
-        layers_per_block=settings["layers_per_block"],
+        layers_per_block=_uniform("U-Net", settings, "layers_per_block"),
         transformer_depth=tuple(n if "CrossAttn" in kind else 0 for n, kind in zip(depths, types, strict=True)),
         mid_depth=depths[-1],
         num_heads=_per_level(heads, len(types)),
-        context_dim=settings["cross_attention_dim"],
+        context_dim=_uniform("U-Net", settings, "cross_attention_dim"),
         linear_projection=settings.get("use_linear_projection", False),
         norm_groups=settings.get("norm_num_groups", 32),
         norm_eps=settings.get("norm_eps", 1e-5),
@@ -292,5 +298,42 @@ def _per_level(value: int | Sequence[int], levels: int) -> tuple[int, ...]:
     return values
 
 
+def _uniform(what: str, settings: Settings, key: str) -> Any:
+    """A setting that may be told for each level, and is known only if it is the same for all."""
+    value = settings[key]
+    if not isinstance(value, list):
+        return value
+    check_known(what, settings, {key: (value[:1] * len(value),)})
+    return value[0]
+
+
 def _shortest(values: Sequence[int]) -> int | list[int]:
     return values[0] if len(set(values)) == 1 else list(values)
+
+
+_FROM_ZERO = ("skip", "steps_offset", "transformer_depth")
+"""Whole numbers that may be 0."""
+
+
+def _check_kinds(config: object) -> None:
+    """Raise TypeError for a value that is not of its field's kind, or below its range: a file may say anything."""
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        for each in value if get_origin(hint) is tuple else (value,):
+            if is_dataclass(each):
+                _check_kinds(each)
+            elif not _fits(each, hint, 0 if name in _FROM_ZERO else 1):
+                raise TypeError(f"{name} is {value!r}")
+
+
+def _fits(value: Any, hint: Any, least: int) -> bool:
+    kinds = get_args(hint)
+    if get_origin(hint) is Literal:
+        return value in kinds
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, kind, least) for kind in kinds)
+    if get_origin(hint) is tuple:
+        return _fits(value, kinds[0], least)
+    if hint is float:
+        return type(value) in (int, float) and 0 < value < math.inf
+    return type(value) is hint and (hint is not int or bool(value >= least))

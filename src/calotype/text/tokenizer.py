@@ -58,6 +58,8 @@ class Tokenizer:
         for token in (START, END, pad_token):
             if token not in vocab:
                 raise CalotypeError(f"the tokenizer's vocabulary lacks {token!r}: it is not CLIP's kind of vocabulary.")
+        if not _belong_together(vocab, merges):
+            raise CalotypeError("the tokenizer's vocabulary and merges do not belong together: fetch the model again.")
         bpe = models.BPE(
             vocab=dict(vocab), merges=merges, continuing_subword_prefix="", end_of_word_suffix="</w>", unk_token=END
         )
@@ -69,10 +71,12 @@ class Tokenizer:
     @classmethod
     def read(cls, folder: Path, length: int = 77) -> "Tokenizer":
         """The tokenizer in a folder: vocab.json and merges.txt, or tokenizer.json alone. ``length``: the encoder's."""
-        config = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-        pad = config.get("pad_token") or END
-        vocab, merges = read_vocabulary(folder)
-        return cls.of(vocab, merges, pad["content"] if isinstance(pad, dict) else pad, length)
+        path = folder / "tokenizer_config.json"
+        pad = (_json(path) if path.exists() else {}).get("pad_token") or END
+        pad = pad.get("content") if isinstance(pad, dict) else pad
+        if not isinstance(pad, str):
+            raise _damaged(path)
+        return cls.of(*read_vocabulary(folder), pad, length)
 
     @property
     def room(self) -> int:
@@ -125,14 +129,16 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         lines = _text(folder / "merges.txt").split("\n")
         merges = [line for line in lines if line.strip() and not line.startswith("#version")]
         return _json(folder / "vocab.json"), paired(merges, folder)
-    model = _json(folder / "tokenizer.json").get("model", {})
-    return model.get("vocab", {}), paired(model.get("merges", []), folder)
+    match _json(path := folder / "tokenizer.json"):
+        case {"model": {"vocab": dict(vocab), "merges": list(merges)}}:
+            return vocab, paired(merges, folder)
+    raise _damaged(path)
 
 
 def paired(merges: Sequence[str | Sequence[str]], place: Path) -> Merges:
     """Merges as pairs that were read as such, or as lines. Raises CalotypeError for others, naming the ``place``."""
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
-    if not all(len(pair) == 2 for pair in pairs):
+    if not all(isinstance(pair, list) and [type(each) for each in pair] == [str, str] for pair in pairs):
         raise CalotypeError(f"the tokenizer's merges in {place} are damaged: fetch the model again.")
     return [(left, right) for left, right in pairs]
 
@@ -141,6 +147,16 @@ def vocabulary_texts(vocab: Mapping[str, int], merges: Merges) -> dict[str, str]
     """The texts of vocab.json and merges.txt, by file name: what `read_vocabulary` reads."""
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
     return {"vocab.json": json.dumps(vocab, ensure_ascii=False), "merges.txt": "\n".join(lines) + "\n"}
+
+
+def _belong_together(vocab: Mapping[str, int], merges: Merges) -> bool:
+    """Whether numbers are numbers and merges make known tokens of known ones: the library asserts that, or less."""
+    numbered = all(type(number) is int and 0 <= number < 1 << 32 for number in vocab.values())
+    return numbered and all(left in vocab and right in vocab and left + right in vocab for left, right in merges)
+
+
+def _damaged(path: Path) -> CalotypeError:
+    return CalotypeError(f"the tokenizer's {path} is damaged: fetch the model again.")
 
 
 def _text(path: Path) -> str:
@@ -153,8 +169,8 @@ def _text(path: Path) -> str:
 def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise CalotypeError(f"the tokenizer's {path} is damaged: fetch the model again.") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path) from error
     if not isinstance(value, dict):
-        raise CalotypeError(f"the tokenizer's {path} is damaged: fetch the model again.")
+        raise _damaged(path)
     return value
