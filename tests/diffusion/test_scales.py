@@ -25,3 +25,9 @@ def test_the_interval_is_that_of_diffusers(start, end):
         guider.set_state(step=step, num_inference_steps=10, timestep=None)
         expected.append(guider._is_cfg_enabled())
     assert _over(lambda moment: inside(moment, start, end), 10) == expected
+
+
+@pytest.mark.parametrize(("share", "steps", "whole"), [(0.58, 50, 29), (0.29, 100, 29), (0.57, 100, 57), (0.7, 10, 7)])
+def test_the_interval_loses_no_step_to_rounding(share, steps, whole):
+    assert sum(_over(lambda moment: inside(moment, 0, share), steps)) == whole
+    assert sum(_over(lambda moment: inside(moment, share, 1), steps)) == steps - whole

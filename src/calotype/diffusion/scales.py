@@ -25,4 +25,6 @@ def along(points: Sequence[tuple[float, float]]) -> ScaleAt:
 
 def inside(moment: Moment, start: float, end: float) -> bool:
     """Whether a moment is in the guidance interval, from the share `start` of the steps to `end` (arXiv 2404.07724)."""
-    return int(start * moment.steps) <= moment.step < int(end * moment.steps)
+    # A rounding error in a share must not cost a whole step: 0.58 * 50 is a little less than 29.
+    first, behind = (int(share * moment.steps + 1e-6) for share in (start, end))
+    return first <= moment.step < behind
