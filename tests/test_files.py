@@ -23,6 +23,25 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytes
         cache_dir("runs")
 
 
+@pytest.mark.parametrize(
+    ("cache", "folder"),
+    [
+        ("", "home/.cache/calotype"),
+        ("~/mine", "home/mine"),
+        ("$HOME/mine", "home/mine"),
+        (None, "home/.cache/calotype"),
+    ],
+)
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str | None, folder: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("CALOTYPE_CACHE", raising=False)
+    if cache is not None:
+        monkeypatch.setenv("CALOTYPE_CACHE", cache)
+    assert cache_dir("runs") == tmp_path / folder / "runs"
+
+
 def test_damage_is_told_with_its_remedy_and_a_missing_file_stays_missing(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     with pytest.raises(FileNotFoundError), damage_told(path, "make it again"):

@@ -19,10 +19,7 @@ def cache_dir(*parts: str) -> Path:
 
     Raises CalotypeError when it cannot be made.
     """
-    base = os.environ.get("CALOTYPE_CACHE")
-    if base is None:
-        base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype")
-    folder = Path(base, *parts)
+    folder = (place_in("CALOTYPE_CACHE") or user_cache() / "calotype").joinpath(*parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -30,6 +27,17 @@ def cache_dir(*parts: str) -> Path:
             f"cannot make the cache folder {folder}: {error.strerror}. Name another place in CALOTYPE_CACHE."
         ) from error
     return folder
+
+
+def user_cache() -> Path:
+    """Where programs keep what they can make or fetch again: ``XDG_CACHE_HOME``, else ``~/.cache``."""
+    return place_in("XDG_CACHE_HOME") or Path.home() / ".cache"
+
+
+def place_in(*variables: str) -> Path | None:
+    """The path in the first of these environment variables that has one, with ``~`` and ``$NAME`` in it resolved."""
+    value = next(filter(None, map(os.environ.get, variables)), None)
+    return Path(os.path.expandvars(value)).expanduser() if value else None
 
 
 def is_there(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
-from calotype.checkpoints.hub import located, needed, pull
+from calotype.checkpoints.hub import hub_cache, located, needed, pull
 from calotype.errors import CalotypeError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -114,6 +116,23 @@ def test_what_is_wrong_is_one_line(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(CalotypeError, match="HF_HUB_OFFLINE"):
         pull("owner/name")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {}, {"HF_HOME": "~/hf"}, {"HF_HOME": "$HOME/hf"}, {"HF_HUB_CACHE": "~/c"}, {"HUGGINGFACE_HUB_CACHE": "$HOME/c"},
+        {"HF_HUB_CACHE": "/new", "HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/home"}, {"XDG_CACHE_HOME": "~/x"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_cache_is_where_huggingface_hub_has_it(names: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    theirs = runpy.run_path(constants.__file__)["HF_HUB_CACHE"]  # read anew: they are settled at the import
+    assert hub_cache() == Path(theirs)
 
 
 def test_a_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calotype.errors import CalotypeError
+from calotype.files import place_in, user_cache
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _INDEX = "model_index.json"
@@ -16,11 +17,12 @@ _WEIGHTS = re.compile(
 
 
 def hub_cache() -> Path:
-    """Where huggingface_hub keeps what it fetched (``HF_HUB_CACHE``, ``HF_HOME``, ``XDG_CACHE_HOME``)."""
-    if cache := os.environ.get("HF_HUB_CACHE"):
-        return Path(cache)
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    return Path(home, "hub")
+    """Where huggingface_hub keeps what it fetched.
+
+    ``HF_HUB_CACHE``, by its old name ``HUGGINGFACE_HUB_CACHE``, ``HF_HOME`` and ``XDG_CACHE_HOME`` are heeded.
+    """
+    cache = place_in("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
+    return cache or (place_in("HF_HOME") or user_cache() / "huggingface") / "hub"
 
 
 def located(place: str | Path, download: bool = False) -> Path:
