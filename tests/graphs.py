@@ -22,3 +22,8 @@ def changed(node: str, **inputs: object) -> str:
 def stopping_at(layer: object) -> str:
     node = {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": layer}}
     return json.dumps({**GRAPH, "12": node})
+
+
+def rescaling(multiplier: float) -> str:
+    node = {"class_type": "RescaleCFG", "inputs": {"model": ["4", 0], "multiplier": multiplier}}
+    return json.dumps({**GRAPH, "12": node})

@@ -55,6 +55,12 @@ def test_what_of_a_graph_cannot_be_honoured_is_listed(text: str, listed: str) ->
             ["ComfyUI's is sigma, here it is sqrt", "the end of DDIM"],
         ),
         ({"sampler_name": "uni_pc"}, ["UniPC: ComfyUI leaves out the last but one"]),
+        (
+            {"sampler_name": "dpmpp_3m_sde"},
+            ["the first noise's size", "DPM++ 3M SDE: ComfyUI's have the last but one", "another seed"],
+        ),
+        ({"sampler_name": "dpm_2"}, ["the first noise's size"]),
+        ({"sampler_name": "deis"}, ["the first noise's size", "the polynomials of DEIS: ComfyUI's are over time"]),
         ({"sampler_name": "uni_pc_bh2"}, ["UniPC bh2: ComfyUI leaves out the last but one"]),
     ],
     ids=str,

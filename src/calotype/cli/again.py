@@ -46,7 +46,7 @@ def _again(picture: Path, out: Path, reader: models.Reader) -> int:
     (path,) = output.paths(out, [found.recipe])
     _list(picture, found.not_honoured)  # before a model is asked for: it may decide whether one is looked for
     studio = reader.studio(found)
-    fitted = found.fitted(studio.config.family)
+    fitted = found.fitted(studio.config)
     _list(picture, (*fitted.not_honoured[len(found.not_honoured) :], *_other_model(fitted, studio)))
     with progress.shown(planned(studio, fitted.recipe)) as watched:
         studio.develop(fitted.recipe, watched(studio.states(fitted.recipe))).save(path)

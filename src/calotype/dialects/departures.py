@@ -2,6 +2,7 @@
 
 import re
 
+from calotype.configs import ScheduleConfig
 from calotype.diffusion.names import AUTOMATIC
 from calotype.diffusion.samplers import SAMPLERS, Sampler
 from calotype.recipe import PROMPTS, Recipe
@@ -10,6 +11,8 @@ _SCHEDULE = re.compile(r"\[[^\[\]]*(:\s*[\d.]+\s*|\|[^\[\]]*)\]")
 """[from:to:when] and [one|other], as far as it takes to see that there is one."""
 _ABOVE_THE_LOWEST = ("leading", "sgm_uniform", "simple", "linear_quadratic")
 """ComfyUI's schedulers whose last level above 0 is not the model's lowest."""
+_BY_THE_HIGHEST = ("karras", "exponential", "kl_optimal", "beta")
+"""Schedulers all of whose levels depend on the model's highest."""
 
 
 def from_a1111(recipe: Recipe) -> list[str]:
@@ -44,10 +47,33 @@ def from_comfyui(recipe: Recipe) -> list[str]:
         missed.append("the end of DDIM: ComfyUI's is 0, here it is the lowest level of the model, as in diffusers")
     if sampler.name.startswith("UniPC"):
         missed.append(f"the noise levels of {sampler.name}: ComfyUI leaves out the last but one and ends at 0.001")
+    if sampler.name == "DPM++ 3M SDE":
+        missed.append("the noise levels of DPM++ 3M SDE: ComfyUI's have the last but one, which is left out here")
+    if sampler.name == "DEIS":
+        missed.append("the polynomials of DEIS: ComfyUI's are over time, here they are over log sigma, as in diffusers")
     if recipe.scheduler == "beta":
         missed.append("the levels of beta: ComfyUI's quantiles are over time, here they are over sigma, as in A1111")
     if sampler.stochastic:
         missed.append(f"the noise between the steps of {sampler.name}: ComfyUI draws it from another seed")
+    return missed
+
+
+def with_model(recipe: Recipe, schedule: ScheduleConfig) -> list[str]:
+    """What both compute otherwise of such a recipe with a model of that schedule."""
+    missed = []
+    if schedule.zero_terminal_snr:
+        asked = {
+            sampler.scheduler if scheduler == AUTOMATIC else scheduler for sampler, scheduler, _ in ladders(recipe)
+        }
+        if asked != {"leading"}:  # the only one that begins below the highest level
+            missed.append("the highest noise level: 4519 in other programs, here 4096, as in diffusers")
+        missed += [
+            f"the noise levels of {name}: in other programs all fall from the highest, here only the first is near it"
+            for name in _BY_THE_HIGHEST
+            if name in asked
+        ]
+    if recipe.cfg_rescale and recipe.prompt_style == "comfyui" and schedule.parameterization != "v_prediction":
+        missed.append("RescaleCFG: ComfyUI rescales v, here it is what the model predicts, as in diffusers")
     return missed
 
 

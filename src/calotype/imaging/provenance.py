@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from calotype.configs import Family, ModelConfig
 from calotype.errors import CalotypeError
 from calotype.imaging.png import PARAMETERS_KEY, RECORD_KEY, read_record, read_texts
 from calotype.recipe import Recipe, Record
@@ -26,12 +27,19 @@ class Provenance:
     record: Record | None = None
     """Calotype's own, where it has one."""
 
-    def fitted(self, family: str) -> Self:
-        """The same for a model of that ``family``, as `ModelConfig.family` names it, where other programs heed that.
+    def fitted(self, model: ModelConfig) -> Self:
+        """The same for a ``model``, where other programs heed which one it is, or have other numbers with it."""
+        if self.record:
+            return self
+        from calotype.dialects import departures
 
-        A1111's Align Your Steps are SDXL's levels with SDXL.
-        """
-        if self.record or family == "SD 1.x":
+        found = self._for_family(model.family)
+        missed = departures.with_model(found.recipe, model.schedule)
+        return replace(found, not_honoured=(*found.not_honoured, *missed))
+
+    def _for_family(self, family: Family) -> Self:
+        """The same for a model of that ``family``. A1111's Align Your Steps are SDXL's levels with SDXL."""
+        if family == "SD 1.x":
             return self
         found = self._behind_layers_left_out()
         if not family.startswith("SDXL"):

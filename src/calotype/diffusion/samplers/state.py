@@ -128,7 +128,7 @@ class Sampler:
     scheduler: str | None = None
     """The schedule it is used with under "automatic" (as in A1111); None takes the model's own spacing."""
     discards_penultimate: bool = False
-    """Whether A1111 and ComfyUI leave out the last sigma above 0."""
+    """Whether A1111 leaves out the last sigma above 0, and ComfyUI, too, but for DPM++ 3M SDE."""
     variance_preserving: bool = False
     """Whether it begins and ends as CompVis's samplers over timesteps do: from noise of variance 1 + sigma^2,
     and to the first sigma of the schedule instead of 0."""
