@@ -136,7 +136,7 @@ def test_samplers_are_two_way() -> None:
     for (name, solver), sampler in found.items():
         said = {"_class_name": name, "solver_type": solver, "algorithm_type": "sde-dpmsolver++"}
         read = read_sampler(said)
-        assert read == (sampler, "" if sampler == "TCD" else "linspace")
+        assert read == (sampler, "" if sampler == "TCD" else "diffusers_linspace")
         written = write_model(PRESETS["sd15"], *read)["scheduler"]
         assert written["_class_name"] == name
         assert written.get("solver_type") in (solver, None)

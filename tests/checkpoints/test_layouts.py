@@ -110,12 +110,20 @@ def test_the_publishers_sampler_is_read_and_written_again(folder: Any, tmp_path:
     for said, found in (
         ({"_class_name": "PNDMScheduler", "skip_prk_steps": True}, ("PLMS", "leading")),
         ({"_class_name": "PNDMScheduler"}, ("PNDM", "leading")),
-        ({"_class_name": "EulerAncestralDiscreteScheduler"}, ("Euler a", "linspace")),
+        ({"_class_name": "EulerAncestralDiscreteScheduler"}, ("Euler a", "diffusers_interpolated")),
         ({"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True}, ("Euler", "karras")),
-        ({"_class_name": "DDIMScheduler", "timestep_spacing": "trailing"}, ("DDIM", "trailing")),
+        ({"_class_name": "DDIMScheduler", "timestep_spacing": "trailing"}, ("DDIM", "diffusers_trailing")),
+        (
+            {"_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "set_alpha_to_one": False},
+            ("DDIM", "trailing"),
+        ),
+        (
+            {"_class_name": "DPMSolverSinglestepScheduler", "timestep_spacing": "trailing"},
+            ("DPM++ 2S", "diffusers_linspace"),
+        ),
         (
             {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++"},
-            ("DPM++ 2M SDE", "linspace"),
+            ("DPM++ 2M SDE", "diffusers_linspace"),
         ),
         ({"_class_name": "LCMScheduler", "timestep_spacing": "leading"}, ("LCM", "")),
         ({"_class_name": "OfTomorrow", "timestep_spacing": "leading"}, ("", "")),
@@ -270,7 +278,7 @@ def test_info_says_what_it_is_from_headers(folder: Any, tmp_path: Path, families
     (path / "README.md").write_text("---\nlicense: openrail++\ntags:\n- x\nbase_model: a/b\n---\n# The card\n")
     about = describe(path)
     assert (about.family, about.parameterization, about.zero_terminal_snr) == ("SDXL", "v_prediction", True)
-    assert (about.sampler, about.needs) == ("DPM++ 2M on leading", ())
+    assert (about.sampler, about.needs) == ("DPM++ 2M on diffusers_leading", ())
     assert about.licence == {"license": "openrail++", "base_model": "a/b"}
     assert list(about.networks) == ["text_encoder", "text_encoder_2", "vae", "unet"]
     assert about.networks["unet"].parameters == sum(p.numel() for p in networks.unet.parameters())

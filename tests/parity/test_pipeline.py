@@ -11,7 +11,9 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 from PIL import Image
 
-from calotype.api import load
+from calotype.api import Studio, load
+from calotype.diffusion.ladder import ladder
+from calotype.diffusion.samplers import SAMPLERS
 from calotype.files import EMBEDDED
 
 PROMPT = "a red apple to the left of a cat on a blue background"
@@ -67,29 +69,61 @@ PUBLISHED = {
     "DDIM leading": {"_class_name": "DDIMScheduler", "skip_prk_steps": True, "trained_betas": None},
     "Euler leading": {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "skip_prk_steps": True,
                       "interpolation_type": "linear", "sample_max_value": 1.0, "use_karras_sigmas": False},
-    "DPM++ 2M karras": {"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True},
+    "DPM++ 2M linspace": {"_class_name": "DPMSolverMultistepScheduler"},
+    "DPM++ 2M leading": {"_class_name": "DPMSolverMultistepScheduler", "timestep_spacing": "leading"},
+    "DEIS leading": {"_class_name": "DEISMultistepScheduler", "timestep_spacing": "leading", "solver_order": 3},
+    "UniPC bh2 linspace": {"_class_name": "UniPCMultistepScheduler", "solver_order": 3},
 }  # fmt: skip
-"""What scheduler_config.json says of SD 1.5, of SD 2.1 and of SDXL; and what our own says."""
+"""What scheduler_config.json says of SD 1.5, of SD 2.1 and of SDXL, and of models that are published with others."""
 
 
 @pytest.mark.parametrize("named", PUBLISHED)
 def test_a_model_is_sampled_as_its_publisher_chose(tiny_folder: Path, tmp_path: Path, named: str) -> None:
-    folder = shutil.copytree(tiny_folder, tmp_path / "model")
-    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(_COMMON | PUBLISHED[named]))
-    index = json.loads((folder / "model_index.json").read_text())
-    index["scheduler"] = ["diffusers", PUBLISHED[named]["_class_name"]]
-    (folder / "model_index.json").write_text(json.dumps(index))
+    folder = _published(tiny_folder, tmp_path, PUBLISHED[named])
+    latents: list[torch.Tensor] = []
 
-    ours = load(folder).generate(PROMPT, negative_prompt=NEGATIVE, seed=1, steps=20, cfg_scale=4)
-    assert f"{ours.recipe.sampler} {ours.recipe.scheduler}" == named
-    other = load(folder).generate(PROMPT, seed=1, steps=2, sampler="DPM++ SDE")
-    assert (other.recipe.sampler, other.recipe.scheduler) == ("DPM++ SDE", "karras")  # asked for: its usual levels
-    if named == "DPM++ 2M karras":
-        return  # diffusers spaces Karras' levels from the second highest one on
+    class Watched(Studio):
+        def decode(self, x: torch.Tensor) -> torch.Tensor:
+            latents.append(x)
+            return super().decode(x)
+
+    ours = Watched.read(folder).generate(PROMPT, negative_prompt=NEGATIVE, seed=1, steps=10, cfg_scale=4)
+    assert f"{ours.recipe.sampler} {ours.recipe.scheduler.removeprefix('diffusers_')}" == named
     pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     theirs = pipe(
-        PROMPT, negative_prompt=NEGATIVE, num_inference_steps=20, guidance_scale=4, height=64, width=64,
-        latents=torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(1)),
-    ).images[0]  # fmt: skip
-    assert difference(ours, theirs) <= 2
+        PROMPT, negative_prompt=NEGATIVE, num_inference_steps=10, guidance_scale=4, height=64, width=64,
+        latents=torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(1)), output_type="latent",
+    ).images  # fmt: skip
+    torch.testing.assert_close(latents[-1], theirs, rtol=0, atol=1e-4)
+
+
+def test_a_sampler_that_is_asked_for_has_its_usual_levels(tiny_folder: Path, tmp_path: Path) -> None:
+    studio = load(_published(tiny_folder, tmp_path, PUBLISHED["Euler leading"]))
+    named = studio.generate(PROMPT, seed=1, steps=2, sampler="DPM++ SDE").recipe
+    assert (named.sampler, named.scheduler) == ("DPM++ SDE", "karras")
+    named = studio.generate(PROMPT, seed=1, steps=2, sampler="Euler").recipe
+    assert (named.sampler, named.scheduler) == ("Euler", "normal")
+
+
+def test_karras_levels_are_those_of_diffusers(tiny_folder: Path, tmp_path: Path) -> None:
+    """The latents are not: diffusers tells the network whole time steps, and begins with noise of variance 1."""
+    folder = _published(
+        tiny_folder, tmp_path, {"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True}
+    )
+    studio = load(folder)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.scheduler.set_timesteps(20)
+    assert (studio.sampler, studio.scheduler) == ("DPM++ 2M", "karras")
+    sigmas = ladder(SAMPLERS[studio.sampler], studio.schedule, 20, studio.scheduler)
+    torch.testing.assert_close(pipe.scheduler.sigmas.double(), sigmas, rtol=2e-5, atol=0)
+
+
+def _published(tiny_folder: Path, tmp_path: Path, chosen: dict[str, Any]) -> Path:
+    """The tiny model with that scheduler_config.json."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(_COMMON | chosen))
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", chosen["_class_name"]]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder

@@ -32,6 +32,12 @@ _LEADING = ("DDIM", "DDPM", "PNDM")
 """Samplers whose classes take leading steps where a file does not say which; the others take linspace."""
 _OWN_STEPS = ("LCM", "TCD")
 """Samplers whose classes take steps of a kind of their own, whatever a file says."""
+_INTERPOLATED = ("Euler", "Euler a", "Heun", "LMS", "DPM2", "DPM2 a", "DPM++ SDE")
+"""Samplers whose classes do not round the times of linspace."""
+_ONE_SPACING = "DPM++ 2S"
+"""The sampler whose class has linspace alone, whatever a file says."""
+_PUBLISHED = "diffusers_"
+"""What the schedulers are called with which a run begins and ends as the sampler's class does."""
 _SCHEDULERS = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
 
 
@@ -73,7 +79,9 @@ def write_scheduler(config: ScheduleConfig, sampler: str, scheduler: str) -> Set
         settings["solver_type"] = "bh1" if sampler in _VARIANTS else "bh2"
     if sampler in ("PNDM", "PLMS"):
         settings["skip_prk_steps"] = sampler in _VARIANTS
-    if scheduler in _KNOWN["timestep_spacing"] and scheduler != config.spacing:
+    spacing = scheduler.removeprefix(_PUBLISHED).replace("interpolated", "linspace")
+    settings["set_alpha_to_one"] = scheduler != spacing
+    if spacing in _KNOWN["timestep_spacing"] and spacing != config.spacing and sampler != _ONE_SPACING:
         del settings["timestep_spacing"]  # the file said nothing: classes and networks take it in different ways
     return settings
 
@@ -83,8 +91,8 @@ def read_sampler(settings: Settings) -> tuple[str, str]:
     sampler = _SAMPLERS.get(str(settings.get("_class_name")), "")
     if sampler in ("", *_OWN_STEPS):
         return sampler, ""
-    spacing = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")
-    scheduler = next((scheduler for flag, scheduler in _SCHEDULERS.items() if settings.get(flag)), spacing)
+    scheduler = next((scheduler for flag, scheduler in _SCHEDULERS.items() if settings.get(flag)), "")
+    scheduler = scheduler or _spacing(settings, sampler)
     if sampler == "DPM++ 2M" and str(settings.get("algorithm_type", "")).startswith("sde"):
         sampler = "DPM++ 2M SDE Heun" if settings.get("solver_type") == "heun" else "DPM++ 2M SDE"
     if sampler == "UniPC bh2" and settings.get("solver_type") == "bh1":
@@ -92,3 +100,16 @@ def read_sampler(settings: Settings) -> tuple[str, str]:
     if sampler == "PNDM" and settings.get("skip_prk_steps"):
         sampler = "PLMS"
     return sampler, scheduler
+
+
+def _spacing(settings: Settings, sampler: str) -> str:
+    """The scheduler of a file that chooses training times; A1111's name where its samplers begin and end so, too."""
+    spacing: str = settings.get("timestep_spacing", "leading" if sampler in _LEADING else "linspace")
+    to_zero = settings.get("set_alpha_to_one", sampler == "DDIM") or sampler == "DDPM"
+    if sampler in _LEADING and not to_zero:
+        return spacing
+    if sampler == _ONE_SPACING:
+        spacing = "linspace"
+    if spacing == "linspace" and sampler in _INTERPOLATED:
+        spacing = "interpolated"
+    return f"{_PUBLISHED}{spacing}"

@@ -3,6 +3,7 @@
 import torch
 
 from calotype.diffusion.names import AUTOMATIC
+from calotype.diffusion.published import as_published
 from calotype.diffusion.samplers.state import Sampler
 from calotype.diffusion.schedulers import Sigmas, find_scheduler
 from calotype.diffusion.schedules import Schedule
@@ -15,13 +16,15 @@ def ladder(sampler: Sampler, schedule: Schedule, steps: int, scheduler: str = AU
     It ends at 0, or at the schedule's first sigma for samplers whose references do (then decode `driver.latent`).
     Raises CalotypeError for unknown schedulers and impossible numbers of steps.
     """
+    scheduler = usual(scheduler, sampler, schedule)
+    sampler = as_published(sampler, scheduler)
     most = most_steps(sampler, schedule)
     if not 1 <= steps <= most:
         raise CalotypeError(f"{sampler.name} takes between 1 and {most} steps, not {steps}.")
-    sigmas = find_scheduler(usual(scheduler, sampler, schedule))(schedule, steps + sampler.discards_penultimate)
+    sigmas = find_scheduler(scheduler)(schedule, steps + sampler.discards_penultimate)
     if sampler.discards_penultimate:
         sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
-    if sampler.variance_preserving and sigmas[-2] > 1.001 * schedule.sigmas[0]:
+    if sampler.variance_preserving and not sampler.ends_at_zero and sigmas[-2] > 1.001 * schedule.sigmas[0]:
         sigmas[-1] = schedule.sigmas[0]
     return sigmas
 

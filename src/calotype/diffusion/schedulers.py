@@ -36,6 +36,8 @@ class Scheduler:
     """(schedule, steps) -> the levels above 0."""
     reference: str
     aliases: tuple[str, ...] = ()
+    published: bool = False
+    """Whether a scheduler_config.json chooses it: `published.as_published` says what else is diffusers' then."""
 
     def __call__(self, schedule: Schedule, steps: int) -> Sigmas:
         """The levels for a number of steps. Raises CalotypeError when the schedule has not so many."""
@@ -83,6 +85,13 @@ def linspace(schedule: Schedule, steps: int) -> Sigmas:
     """Evenly over time, rounded to training steps (arXiv 2305.08891, table 2)."""
     times = torch.linspace(len(schedule.sigmas) - 1, 0, steps, dtype=torch.float64).round()
     return schedule.sigmas[times.long()]
+
+
+def interpolated(schedule: Schedule, steps: int) -> Sigmas:
+    """Evenly over time, between two training steps linear in sigma: linspace as diffusers' Euler has it."""
+    times = torch.linspace(len(schedule.sigmas) - 1, 0, steps, dtype=torch.float64)
+    low = times.long().clamp(max=len(schedule.sigmas) - 2)
+    return torch.lerp(schedule.sigmas[low], schedule.sigmas[low + 1], times - low)
 
 
 # Over sigma: from the largest to the smallest, whatever lies between.
@@ -194,6 +203,15 @@ SCHEDULERS = {
         ),
         Scheduler(
             "align_your_steps_sdxl", "Align Your Steps SDXL", align_your_steps_sdxl, "A1111, diffusers AysSchedules"
+        ),
+        *(
+            Scheduler(f"diffusers_{name}", f"Diffusers {name.capitalize()}", levels, reference, published=True)
+            for name, levels, reference in (
+                ("trailing", trailing, "diffusers, by each sampler's class"),
+                ("leading", leading, "diffusers, by each sampler's class"),
+                ("linspace", linspace, "diffusers, by each sampler's class: those that round times"),
+                ("interpolated", interpolated, "diffusers' linspace, by each sampler's class: Euler and its kin"),
+            )
         ),
     )
 }

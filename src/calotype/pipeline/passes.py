@@ -5,6 +5,7 @@ from torch import Tensor
 
 from calotype.diffusion.ladder import ladder, most_steps, usual
 from calotype.diffusion.names import AUTOMATIC
+from calotype.diffusion.published import as_published
 from calotype.diffusion.samplers import SAMPLERS
 from calotype.errors import CalotypeError
 from calotype.imaging.canvas import natural_size
@@ -94,7 +95,7 @@ def levels(model: Model, pass_: Pass) -> Float[Tensor, "levels"]:
     steps, as A1111's does, the last ones of a ladder longer by so much; where the schedule has fewer levels below the
     strength than that, it takes each of them.
     """
-    sampler, strength = SAMPLERS[pass_.sampler], pass_.denoising_strength
+    sampler, strength = as_published(SAMPLERS[pass_.sampler], pass_.scheduler), pass_.denoising_strength
     total = run = pass_.steps
     if strength is not None and pass_.strength_convention == "diffusers":
         run = int(strength * total)

@@ -15,6 +15,7 @@ from calotype.diffusion import driver
 from calotype.diffusion.driver import DenoiserAt, Moment
 from calotype.diffusion.guidance import guided
 from calotype.diffusion.handover import handing_over
+from calotype.diffusion.published import as_published
 from calotype.diffusion.samplers import SAMPLERS, Denoiser, SamplerState
 from calotype.errors import CalotypeError
 from calotype.imaging.inputs import Inputs
@@ -112,12 +113,12 @@ def _sampled(paintings: Sequence[Painting], pass_index: int, last: RunState | No
     """The states of a pass after the ``last`` one, its own or the end of the pass before."""
     painting = paintings[pass_index]
     pass_, model = painting.pass_, painting.model
-    sigmas = levels(model, pass_)
+    sigmas, sampler = levels(model, pass_), as_published(SAMPLERS[pass_.sampler], pass_.scheduler)
     start = _start(paintings, pass_index, float(sigmas[0]), last)
     if start and len(sigmas) == 1:
         return [] if last and last.pass_index == pass_index else [start]
     return driver.sample(
-        SAMPLERS[pass_.sampler], _experts_at(painting), sigmas, painting.noise,
+        sampler, _experts_at(painting), sigmas, painting.noise,
         x=None, state=start, schedule=model.schedule, **pass_.sampler_options,
     )  # fmt: skip
 

@@ -22,11 +22,16 @@ def lms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sam
 
 
 def deis(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> SamplerState:
-    """rho-AB-DEIS of arXiv 2204.13902 with polynomials in log rho; rho is sigma, and a step to 0 is Euler's."""
+    """rho-AB-DEIS of arXiv 2204.13902 with polynomials in log rho; rho is sigma, and a step to 0 is Euler's.
+
+    Orders fall to 1 at the end of a run of less than `lower_order_final` steps.
+    """
     if plan.interval(state)[1] == 0:
         x0 = denoise(state.x, plan.interval(state)[0]).x0
         return state.after(x0, x0)
-    return _adams(math.log, math.exp, denoise, plan, state)
+    left = len(plan.intervals) - state.index
+    falls = len(plan.intervals) < plan.options["lower_order_final"]
+    return _adams(math.log, math.exp, denoise, plan, state, most=left if falls else None)
 
 
 def _adams(
@@ -35,14 +40,16 @@ def _adams(
     denoise: Denoiser,
     plan: Plan,
     state: SamplerState,
+    most: int | None = None,
 ) -> SamplerState:
-    """A step with polynomials in u = coordinate(sigma), where dsigma = weight(u) du."""
+    """A step with polynomials in u = coordinate(sigma), where dsigma = weight(u) du; `most` is how many slopes."""
     sigma, sigma_next = plan.interval(state)
     x0 = denoise(state.x, sigma).x0
     slopes = history(state, "slopes", (state.x - x0) / sigma, int(plan.options["order"]))
-    nodes = [coordinate(plan.intervals[state.index - back][0]) for back in range(len(slopes))]
+    used = slopes[:most]
+    nodes = [coordinate(plan.intervals[state.index - back][0]) for back in range(len(used))]
     shares = integrals(nodes, coordinate(sigma), coordinate(sigma_next), weight)
-    x = state.x + sum(slope * share for slope, share in zip(slopes, shares, strict=True))
+    x = state.x + sum(slope * share for slope, share in zip(used, shares, strict=True))
     return state.after(x, x0, slopes=slopes)
 
 
@@ -68,7 +75,7 @@ ROWS = (
         equals="k-diffusion sample_lms, diffusers LMSDiscreteScheduler",
     ),
     Sampler(
-        "DEIS", deis, "arXiv 2204.13902", order=3, options={"order": 3},
+        "DEIS", deis, "arXiv 2204.13902", order=3, options={"order": 3, "lower_order_final": 0},
         aliases=("deis", "DEISMultistepScheduler"),
         scheduler="normal",
         use="10 to 20 steps; close to DPM++ 2M",

@@ -132,6 +132,8 @@ class Sampler:
     variance_preserving: bool = False
     """Whether it begins and ends as CompVis's samplers over timesteps do: from noise of variance 1 + sigma^2,
     and to the first sigma of the schedule instead of 0."""
+    ends_at_zero: bool = False
+    """Whether it goes to 0 though it begins so."""
     reads_uncond: bool = False
     """Whether it needs the prediction without the prompt (CFG++), at guidance scale 1 too."""
     scale_divisor: float = 1.0
