@@ -302,6 +302,7 @@ def test_networks_alone(single: Any, families: Any, tmp_path: Path, vocabulary: 
         ("model.diffusion_model.label_emb.weight", "an x4 upscaler"),
         ("edm_mean", "a model with EDM's"),
         ("body.0.rdb1.conv1.weight", "an upscaler"),
+        ("encoder.conv_in.weight", "an autoencoder for another kind of model, such as Stable Diffusion 3"),
         ("something.else", "of no kind that Calotype knows"),
         ("model.diffusion_model.input_blocks.0.0.weight", "a U-Net alone"),
     ],
@@ -311,6 +312,18 @@ def test_what_is_no_model_is_named(tmp_path: Path, key: str, what: str) -> None:
     with pytest.raises(CalotypeError, match=f"model.safetensors is not a whole model, but {what}") as caught:
         open_checkpoint(tmp_path / "model.safetensors")
     assert "\n" not in str(caught.value)
+
+
+def test_an_autoencoder_of_another_kind_of_model_is_not_taken_for_a_damaged_one(single: Any, tmp_path: Path) -> None:
+    """Those of Stable Diffusion 3 and Flux have all but the two convolutions around the latents."""
+    tensors = load_file(single("sd1")[0])
+    vae = {key.removeprefix(ldm.VAE): tensor for key, tensor in tensors.items() if key.startswith(ldm.VAE)}
+    save_file({key: tensor for key, tensor in vae.items() if "quant_conv" not in key}, tmp_path / "ae")
+    with pytest.raises(CalotypeError, match="but an autoencoder for another kind of model, such as"):
+        read_lone(tmp_path / "ae")
+    save_file({key: tensor for key, tensor in vae.items() if "post_quant_conv" not in key}, tmp_path / "ae")
+    with pytest.raises(CalotypeError, match=r"not a whole autoencoder: it lacks 'post_quant_conv\.weight'"):
+        read_lone(tmp_path / "ae")
 
 
 def test_a_model_without_a_part_says_which(single: Any) -> None:

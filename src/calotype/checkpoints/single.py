@@ -61,7 +61,9 @@ def read_lone(path: Path) -> LoneNetwork:
     file = open_file(path)
     kind = kind_of(file.weights)
     if kind.content is None or kind.content == "model":
-        raise CalotypeError(f"{path} is not an autoencoder, a U-Net or a text encoder alone, but {_advice(kind)}.")
+        raise CalotypeError(
+            f"{path} is not a Stable Diffusion's autoencoder, U-Net or text encoder alone, but {_advice(kind)}."
+        )
     inner = _under(file.weights, kind.prefix)
     original = kind.content == "U-Net" and "input_blocks.0.0.weight" in inner
     original |= kind.content == "autoencoder" and "encoder.down.0.block.0.conv1.weight" in inner

@@ -89,7 +89,9 @@ def kind_of(weights: Weights) -> Kind:
             return Kind("U-Net", prefix)
     for prefix in (VAE, "") if not has_unet and not has_text else ():
         if f"{prefix}encoder.conv_in.weight" in keys:
-            return Kind("autoencoder", prefix)
+            if any(f"{prefix}{name}.weight" in keys for name in ("quant_conv", "post_quant_conv")):
+                return Kind("autoencoder", prefix)
+            return Kind(None, other="an autoencoder for another kind of model, such as Stable Diffusion 3 or Flux")
     for prefix in _TEXT_PREFIXES if not has_unet and not has_vae else ():
         if any(f"{prefix}{token}" in keys for token in _TOKENS):
             return Kind("text encoder", prefix)
