@@ -27,6 +27,14 @@ def test_training_writes_what_load_reads(trained, bank, singles):
     assert detector.path(bank).exists()
 
 
+def test_scenes_drawn_in_another_way_have_a_judge_of_their_own(bank, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path))
+    before = detector.path(bank)
+    assert detector.path(bank) == before
+    monkeypatch.setattr("calotype.data.scenes.shade", lambda name, rng: (1, 2, 3))
+    assert detector.path(bank) != before
+
+
 def test_differences_in_closed_form(bank):
     """Layers that change nothing show a picture's colour itself: |u - v|^2 of the unit colours, once per layer."""
     network = detector.Network(len(bank.sprites))

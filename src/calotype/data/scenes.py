@@ -1,5 +1,6 @@
 """Scenes: a seed becomes a spec, a spec becomes a picture and a caption."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ Split = Literal["train", "held_out", "any"]
 
 COUNTS = (0.45, 0.40, 0.15)
 """The shares of scenes with one, two and three things."""
+
+_TOLD_BY = 50
+"""How many scenes one world is told from another by."""
 
 # Whether a caption says where, how large, in which direction: often enough to learn from, seldom enough to stay free.
 # Two things are mostly told with their places, or just joined, as people would ask for them.
@@ -66,6 +70,13 @@ class World:
         """A name for it: its style, its size, and what departs from the usual."""
         counts = "" if self.counts == COUNTS else "-" + "-".join(f"{share:g}" for share in self.counts)
         return f"{self.bank.style}-{self.size}{counts}{f'-grid{self.grid}' if self.grid else ''}"
+
+    def digest(self) -> str:
+        """Of its first scenes' pictures: it changes with the art, and with how scenes are drawn and laid out."""
+        total = hashlib.sha256()
+        for seed in range(_TOLD_BY):
+            total.update(self.scene(seed).image.tobytes())
+        return total.hexdigest()[:8]
 
     def scene(self, seed: int, split: Split = "train") -> Scene:
         """The scene of a seed: the same bytes for the same seed, bank, size, counts, grid and split."""

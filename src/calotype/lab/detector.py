@@ -134,8 +134,8 @@ class Detector:
 
 
 def path(bank: SpriteBank) -> Path:
-    """Where J2's weights for a bank are kept."""
-    digest = blake2b(f"{VERSION} {STEPS}".encode(), digest_size=8)
+    """Where J2's weights for a bank are kept: another place for other art, and for scenes drawn or laid out anew."""
+    digest = blake2b(f"{VERSION} {STEPS} {World(bank).digest()}".encode(), digest_size=8)
     for sprite in bank.sprites:
         digest.update(sprite.id.encode() + sprite.pixels.tobytes())
     return cache_dir("judges") / f"j2-{digest.hexdigest()}.safetensors"
@@ -143,9 +143,9 @@ def path(bank: SpriteBank) -> Path:
 
 def load(bank: SpriteBank) -> Detector:
     """J2 as ``train`` left it. Raises FileNotFoundError before, and CalotypeError when the file is damaged."""
-    network = Network(len(bank.sprites))
-    with damage_told(path(bank), "remove it, and the judge is trained anew"):
-        network.load_state_dict(load_file(path(bank)))
+    network, place = Network(len(bank.sprites)), path(bank)
+    with damage_told(place, "remove it, and the judge is trained anew"):
+        network.load_state_dict(load_file(place))
     return Detector(bank, network)
 
 

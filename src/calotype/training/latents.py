@@ -1,6 +1,5 @@
 """The latent cache: scenes encoded once, in parts that are written whole, so that an interruption loses one part."""
 
-import hashlib
 from math import ceil
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from calotype.training.checkpoint import weights_hash
 
 PART = 2_000
 """Scenes in one file."""
-_TOLD_BY = 50
-"""How many scenes one world is told from another by."""
 
 
 def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h w"]:
@@ -31,7 +28,7 @@ def cached(vae: Autoencoder, world: World, count: int) -> Float16[Tensor, "n c h
     They depend on the autoencoder's weights and on the world's pictures, and are kept in the cache under these, not in
     the U-Net's scale. Raises CalotypeError when a file there is damaged.
     """
-    folder = cache_dir("latents", f"{weights_hash(vae)[:12]}-{world}-{_pictures(world)}")
+    folder = cache_dir("latents", f"{weights_hash(vae)[:12]}-{world}-{world.digest()}")
     paths = [folder / f"{index:04d}.safetensors" for index in range(ceil(count / PART))]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     for index in track(missing, f"encoding scenes of {world.size} px", disable=not missing):
@@ -43,14 +40,6 @@ def _read(path: Path) -> Float16[Tensor, "n c h w"]:
     with damage_told(path, "remove it, and its scenes are encoded anew"):
         part: Tensor = load_file(path)["latents"]
     return part
-
-
-def _pictures(world: World) -> str:
-    """A digest of the world's first scenes: it changes with the art, and with how scenes are drawn and laid out."""
-    total = hashlib.sha256()
-    for seed in range(_TOLD_BY):
-        total.update(world.scene(seed, "train").image.tobytes())
-    return total.hexdigest()[:8]
 
 
 @torch.no_grad()
