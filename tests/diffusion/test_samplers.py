@@ -1,6 +1,7 @@
 """The registry, the plan, the ladder and the driver. The mathematics of the rows is in closed_form/ and parity/."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from calotype.diffusion.samplers import SAMPLERS, Denoised, find_sampler
 from calotype.diffusion.schedulers import SCHEDULERS
 from calotype.diffusion.schedules import Schedule
 from calotype.errors import CalotypeError
+from mixture import GaussianMixture
 
 SD, OWN = Schedule.of(SD15.schedule), Schedule.of(EMBEDDED.schedule)
 
@@ -160,3 +162,19 @@ def test_a_run_that_ends_above_zero_is_scaled_for_the_decoder():
     x = torch.full((1, 4), 2.0)
     torch.testing.assert_close(latent(x, 0.0), x)
     torch.testing.assert_close(latent(x, 0.75), x * 0.8)
+
+
+@pytest.mark.parametrize("name", ["PNDM", "PLMS"])
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_a_step_from_noise_alone_is_eulers(name, steps):
+    """The mean of two slopes across an interval that begins at sigma 4096 would be off by thousands."""
+    schedule = Schedule.of(replace(SD15.schedule, zero_terminal_snr=True))
+    sigmas, noise = ladder(SAMPLERS[name], schedule, steps, "trailing"), SeededNoise(1, (1, 4))
+
+    def denoise(x, sigma):
+        return Denoised(GaussianMixture().denoise(x.double(), sigma))
+
+    first, *_ = states = list(sample(SAMPLERS[name], lambda moment: denoise, sigmas, noise, schedule=schedule))
+    euler = next(sample(SAMPLERS["DDIM"], lambda moment: denoise, sigmas, noise, schedule=schedule))
+    torch.testing.assert_close(first.x, euler.x)
+    assert states[-1].x.abs().max() < 4

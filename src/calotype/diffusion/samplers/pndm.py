@@ -1,4 +1,7 @@
-"""Pseudo linear multistep (arXiv 2202.09778): Adams-Bashforth with the coefficients of equal steps, on the slopes."""
+"""Pseudo linear multistep (arXiv 2202.09778): Adams-Bashforth with the coefficients of equal steps, on the slopes.
+
+A step from noise alone (zero terminal SNR) is Euler's: no mean of slopes is true of an interval without bound.
+"""
 
 import torch
 from torch import Tensor
@@ -21,7 +24,7 @@ def pndm(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
     slope = _extrapolated(slopes)
-    if state.index < 3 and sigma_next > 0:
+    if state.index < 3 and sigma_next > 0 and not plan.from_noise(state):
         schedule = plan.training_schedule
         middle = schedule.sigma((schedule.t(sigma) + schedule.t(sigma_next)) / 2).item()
         first = slopes[0]
@@ -38,7 +41,7 @@ def plms(denoise: Denoiser, plan: Plan, noise: Noise, state: SamplerState) -> Sa
     x0 = denoise(state.x, sigma).x0
     slopes = _remembered(state, x0, sigma)
     slope = _extrapolated(slopes)
-    if state.index == 0 and sigma_next > 0:
+    if state.index == 0 and sigma_next > 0 and not plan.from_noise(state):
         x = euler_step(x0, state.x, sigma_next / sigma)
         slope = (slope + slope_at(denoise, x, sigma_next)) / 2
     return state.after(state.x + slope * (sigma_next - sigma), x0, slopes=slopes)

@@ -83,6 +83,12 @@ class Plan:
         """The two noise levels of the step that `state` is about to take."""
         return self.intervals[state.index]
 
+    def from_noise(self, state: SamplerState) -> bool:
+        """Whether the step that `state` is about to take begins at a level that stands for infinity."""
+        if self.schedule is None or not self.schedule.ends_in_noise:
+            return False
+        return self.interval(state)[0] >= self.schedule.sigmas[-1].item()
+
     def step(self, state: SamplerState) -> int:
         """The ladder's step, from 0, in which the interval begins that `state` is about to cross."""
         return state.index * self.steps // len(self.intervals)
