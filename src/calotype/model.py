@@ -48,6 +48,8 @@ class Model:
     sampler: str = ""
     """The sampler that its publisher chose; empty where none is named."""
     scheduler: str = ""
+    not_honoured: tuple[str, ...] = ()
+    """What its publisher's choice asks for beyond them."""
     words: frozenset[str] = frozenset()
     """The words it was trained on, in lower case; empty when they are not known."""
     refiner: "Model | None" = None
@@ -85,6 +87,7 @@ class Model:
             (path,),
             checkpoint.sampler,
             checkpoint.scheduler,
+            checkpoint.not_honoured,
             _read_words(path / WORDS),
             read_options=options,
         )

@@ -1,12 +1,14 @@
 from dataclasses import replace
+from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from calotype.checkpoints.keys import canonical, text_names, to_theirs, unet_names, vae_names
-from calotype.checkpoints.scheduler_settings import read_sampler
+from calotype.checkpoints.scheduler_settings import not_honoured, read_sampler
 from calotype.checkpoints.settings import read_model, write_model
 from calotype.configs import PRESETS, ModelConfig, ScheduleConfig, TextConfig, UNetConfig, VaeConfig
 from calotype.diffusion.samplers import SAMPLERS
@@ -154,3 +156,29 @@ def test_settings_that_publishers_left_out() -> None:
         for key in keys:
             del files[part][key]
     assert read_model(files, "sd15") == PRESETS["sd15"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        ("DPMSolverMultistepScheduler", {"solver_order": 2, "final_sigmas_type": "zero", "thresholding": False}, ()),
+        ("DPMSolverMultistepScheduler", {"solver_order": 3}, ("solver_order 3",)),
+        ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver"}, ("algorithm_type 'dpmsolver'",)),
+        ("DPMSolverMultistepScheduler", {"solver_type": "heun"}, ("solver_type 'heun'",)),
+        ("DPMSolverMultistepScheduler", {"solver_type": "heun", "algorithm_type": "sde-dpmsolver++"}, ()),
+        ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}, ("final_sigmas_type 'sigma_min'",)),
+        ("PNDMScheduler", {"final_sigmas_type": "sigma_min", "set_alpha_to_one": True}, ()),
+        ("DEISMultistepScheduler", {"solver_order": 3, "use_karras_sigmas": False}, ("solver_order 3",)),
+        ("UniPCMultistepScheduler", {"use_karras_sigmas": True}, ("its class's ends and orders on karras levels",)),
+        (
+            "EulerDiscreteScheduler",
+            {"use_karras_sigmas": True, "timestep_spacing": "leading"},
+            ("timestep_spacing 'leading' beside karras levels",),
+        ),
+        ("OfTomorrow", {"solver_order": 3}, ()),
+    ],
+)
+def test_what_is_not_honoured_of_a_publishers_choice_is_told(
+    name: str, said: dict[str, Any], told: tuple[str, ...]
+) -> None:
+    assert not_honoured({"_class_name": name, **said}) == told

@@ -84,3 +84,10 @@ def test_the_size_is_the_u_nets(studio: Studio) -> None:
     """Autoencoders are published with half of it."""
     config = replace(studio.config, vae=replace(studio.config.vae, sample_size=32))
     assert _hints(replace(studio, config=config), {}) == []
+
+
+def test_what_the_publishers_choice_asks_for_in_vain_is_told_where_it_is_taken(studio: Studio) -> None:
+    published = replace(studio, not_honoured=("solver_order 3",))
+    (hint,) = _hints(published, {})
+    assert hint == "the model's scheduler_config.json asks for what is not honoured: solver_order 3"
+    assert _hints(published, {"sampler": "Euler"}) == []

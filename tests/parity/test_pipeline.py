@@ -71,8 +71,8 @@ PUBLISHED = {
                       "interpolation_type": "linear", "sample_max_value": 1.0, "use_karras_sigmas": False},
     "DPM++ 2M linspace": {"_class_name": "DPMSolverMultistepScheduler"},
     "DPM++ 2M leading": {"_class_name": "DPMSolverMultistepScheduler", "timestep_spacing": "leading"},
-    "DEIS leading": {"_class_name": "DEISMultistepScheduler", "timestep_spacing": "leading", "solver_order": 3},
-    "UniPC bh2 linspace": {"_class_name": "UniPCMultistepScheduler", "solver_order": 3},
+    "DEIS leading": {"_class_name": "DEISMultistepScheduler", "timestep_spacing": "leading"},
+    "UniPC bh2 linspace": {"_class_name": "UniPCMultistepScheduler"},
 }  # fmt: skip
 """What scheduler_config.json says of SD 1.5, of SD 2.1 and of SDXL, and of models that are published with others."""
 

@@ -27,8 +27,8 @@ CLASSES: dict[str, dict[str, Any]] = {
     "LMSDiscreteScheduler": {},
     "DPMSolverMultistepScheduler": {},
     "DPMSolverSinglestepScheduler": {},
-    "DEISMultistepScheduler": {"solver_order": 3},
-    "UniPCMultistepScheduler": {"solver_order": 3},
+    "DEISMultistepScheduler": {},
+    "UniPCMultistepScheduler": {},
     "DDIMScheduler": {"set_alpha_to_one": True, "clip_sample": False},
 }
 """Those without noise of their own, with the settings that our samplers have."""

@@ -38,6 +38,8 @@ class Checkpoint:
     sampler: str = ""
     """The sampler that the model's publisher chose, by our name; empty where none is named."""
     scheduler: str = ""
+    not_honoured: tuple[str, ...] = ()
+    """What the publisher's choice asks for beyond them."""
     undecided: bool = False
     """Whether nothing in the files says what the U-Net predicts: its values must be asked."""
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from calotype.checkpoints.checkpoint import Checkpoint, Source
 from calotype.checkpoints.json_files import read_json, write_json
 from calotype.checkpoints.keys import Names, regular, text_names, unet_names, vae_names
-from calotype.checkpoints.scheduler_settings import read_sampler
+from calotype.checkpoints.scheduler_settings import not_honoured, read_sampler
 from calotype.checkpoints.settings import (
     check_pipeline,
     encoder_folders,
@@ -73,6 +73,7 @@ def read_folder(path: Path) -> Checkpoint:
         tokenizers=tuple(path / encoder.replace("text_encoder", "tokenizer") for encoder in encoders),
         sampler=sampler,
         scheduler=scheduler,
+        not_honoured=not_honoured(files["scheduler"]),
     )
 
 

@@ -41,6 +41,8 @@ class Info:
     """What the file or the folder's card says of its licence, author and origin."""
     needs: tuple[str, ...] = ()
     """What else it takes to make pictures with it."""
+    not_honoured: tuple[str, ...] = ()
+    """What the publisher's choice asks of the sampler that ours does not do."""
 
 
 def describe(path: Path) -> Info:
@@ -77,6 +79,7 @@ def _of_model(checkpoint: Checkpoint, licence: Mapping[str, str]) -> Info:
         checkpoint.metadata,
         licence,
         _needs(checkpoint, config),
+        checkpoint.not_honoured,
     )
 
 

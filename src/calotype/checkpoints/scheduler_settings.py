@@ -38,6 +38,27 @@ _ONE_SPACING = "DPM++ 2S"
 """The sampler whose class has linspace alone, whatever a file says."""
 _PUBLISHED = "diffusers_"
 """What the schedulers are called with which a run begins and ends as the sampler's class does."""
+_MULTISTEP = ("DPM++ 2M", "DPM++ 2M SDE", "DPM++ 2M SDE Heun")
+_UNIPC = ("UniPC", "UniPC bh2")
+_HONOURED: Sequence[tuple[str, Sequence[str], Sequence[Any]]] = (
+    ("final_sigmas_type", ("Euler", *_MULTISTEP, "DPM++ 2S", *_UNIPC), ("zero",)),
+    ("algorithm_type", _MULTISTEP, ("dpmsolver++", "sde-dpmsolver++", "deis")),
+    ("algorithm_type", ("DPM++ 2S",), ("dpmsolver++", "deis")),
+    ("solver_type", ("DPM++ 2M", "DPM++ 2S"), ("midpoint", "logrho", "bh1", "bh2")),
+    ("solver_order", (*_MULTISTEP, "DPM++ 2S", "DEIS", *_UNIPC), (2,)),
+    ("lower_order_final", (*_MULTISTEP, "DEIS", *_UNIPC), (True,)),
+    ("euler_at_final", _MULTISTEP, (False,)),
+    ("use_lu_lambdas", _MULTISTEP, (False,)),
+    ("predict_x0", _UNIPC, (True,)),
+    ("interpolation_type", ("Euler",), ("linear",)),
+    ("timestep_type", ("Euler",), ("discrete",)),
+    ("set_alpha_to_one", ("TCD",), (False,)),
+    ("clip_sample", ("DDIM", "DDPM"), (False,)),
+    ("thresholding", (*_MULTISTEP, "DPM++ 2S", "DEIS", *_UNIPC, "SA-Solver 2", "DDIM", "DDPM"), (False,)),
+)
+"""Settings by which a class would sample otherwise, the samplers it is that of, and the values that are honoured."""
+_ENDS_OF_ITS_OWN = ("DEIS", *_UNIPC, "SA-Solver 2", "DPM2", "DPM2 a")
+"""Samplers whose classes begin, end or choose orders otherwise on levels over sigma, too."""
 _SCHEDULERS = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential", "use_beta_sigmas": "beta"}
 
 
@@ -100,6 +121,22 @@ def read_sampler(settings: Settings) -> tuple[str, str]:
     if sampler == "PNDM" and settings.get("skip_prk_steps"):
         sampler = "PLMS"
     return sampler, scheduler
+
+
+def not_honoured(settings: Settings) -> tuple[str, ...]:
+    """What a scheduler_config.json asks of the sampler it chooses that ours does not do, as lines for a person."""
+    sampler, scheduler = read_sampler(settings)
+    missed = [
+        f"{key} {settings[key]!r}"
+        for key, samplers, values in _HONOURED
+        if sampler in samplers and key in settings and settings[key] not in values
+    ]
+    if scheduler in _SCHEDULERS.values() and sampler in _ENDS_OF_ITS_OWN:
+        missed.append(f"its class's ends and orders on {scheduler} levels")
+    if scheduler in _SCHEDULERS.values() and sampler in _INTERPOLATED:
+        spacing = settings.get("timestep_spacing", "linspace")
+        missed += [] if spacing == "linspace" else [f"timestep_spacing {spacing!r} beside {scheduler} levels"]
+    return tuple(missed)
 
 
 def _spacing(settings: Settings, sampler: str) -> str:

@@ -14,9 +14,12 @@ FAR = 2
 
 
 def hints(studio: "Studio", settled: Sequence[Recipe]) -> Iterator[str]:
-    """Of settled recipes: a line of all words the model has never seen, and sizes far from those of its training."""
+    """Of settled recipes: a line of all words the model has never seen, sizes far from those of its training, and what
+    its publisher's choice of a sampler asks for in vain.
+    """
     yield from _words(studio, settled)
     yield from _sizes(studio, settled)
+    yield from _publishers_choice(studio, settled)
 
 
 def _words(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
@@ -48,3 +51,10 @@ def _sizes(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
                 f"the model was trained on {own}x{own} pixels: at {seen[0]}x{seen[1]} it may repeat things or lose "
                 "them; for larger pictures there are --hr-scale and --tile-size"
             )
+
+
+def _publishers_choice(studio: "Studio", settled: Iterable[Recipe]) -> Iterator[str]:
+    """Of runs by the sampler that the model's publisher chose, on its scheduler."""
+    own = (studio.sampler, studio.scheduler)
+    if studio.not_honoured and any((recipe.sampler, recipe.scheduler) == own for recipe in settled):
+        yield f"the model's scheduler_config.json asks for what is not honoured: {', '.join(studio.not_honoured)}"

@@ -120,3 +120,4 @@ def _lines(about: "Info", hashes: dict[str, str]) -> Iterator[str]:
     for key, value in rows.items():
         if value:
             yield f"  {key}: {value if len(value) < 200 else value[:200] + ' ...'}"
+    yield from (f"  not honoured: {line}" for line in about.not_honoured)

@@ -14,8 +14,8 @@ _OF_VARIANCE_ONE = (*_SOLVERS, "DDIM", "DDPM", "PNDM", "PLMS")
 """Samplers whose classes reckon with x / sqrt(1 + sigma^2), and so begin with noise of variance 1."""
 _TO_THE_LOWEST = ("DEIS", "SA-Solver 2")
 """Samplers whose classes end at the schedule's first sigma; the others' end is 0."""
-_LOWER_ORDER_FINAL = 15
-"""Runs of fewer steps end with lower orders."""
+_USUAL = {"order": 2, "lower_order_final": 15}
+"""What their classes choose where ours can be told: the order, and below how many steps it falls at the end."""
 
 
 def as_published(sampler: Sampler, scheduler: str) -> Sampler:
@@ -26,11 +26,11 @@ def as_published(sampler: Sampler, scheduler: str) -> Sampler:
     row = find_scheduler(scheduler)
     if not row.published:
         return sampler
-    final = {"lower_order_final": _LOWER_ORDER_FINAL} if "lower_order_final" in sampler.options else {}
+    chosen = {name: value for name, value in _USUAL.items() if name in sampler.options and sampler.name in _SOLVERS}
     return replace(
         sampler,
         discards_penultimate=sampler.name in _SOLVERS and row.levels is not trailing,
         variance_preserving=sampler.name in _OF_VARIANCE_ONE or row.name == "diffusers_leading",
         ends_at_zero=sampler.name not in _TO_THE_LOWEST,
-        options={**sampler.options, **final},
+        options={**sampler.options, **chosen},
     )
