@@ -83,8 +83,8 @@ def page() -> str:
             "A scheduler chooses the noise levels that the sampler visits. `automatic` is the model's own one with the",
             "model's own sampler; with another sampler, the one that A1111 uses with it, or else the model's own.", "",
             "Those named after diffusers are what a scheduler_config.json chooses: with them a run begins and ends as",
-            "diffusers' class of the sampler has it, in the size of the first noise, the last levels and the end. A",
-            "choice of Karras', exponential or beta levels begins and ends as A1111's.", "",
+            "diffusers' class of the sampler has it: the size of the first noise, the last levels, the end, of DEIS",
+            "and UniPC the order, 2. A choice of Karras', exponential or beta levels begins and ends as A1111's.", "",
             *table(_SCHEDULER, [_AUTOMATIC, *map(_scheduler, SCHEDULERS.values())]), "",
         ]
     )  # fmt: skip
