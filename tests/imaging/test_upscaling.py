@@ -8,4 +8,4 @@ def test_a_recipe_takes_every_upscaler_and_lists_it() -> None:
     field = Recipe.model_fields["hr_upscaler"]
     assert get_args(field.annotation) == UPSCALERS
     assert field.description is not None
-    assert field.description.endswith(f"{', '.join(UPSCALERS[:-1])} or {UPSCALERS[-1]}")
+    assert field.description.startswith(f"{', '.join(UPSCALERS[:-1])} or {UPSCALERS[-1]}")

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from calotype.cli.asking import DEVICE
 
@@ -41,9 +43,12 @@ def train(
 
 def _show(name: str, first: "Metrics", rest: "Iterator[Metrics]") -> "Metrics":
     """Draw the progress of the steps to their end, and return the last. What was measured last stays on show."""
-    columns = (TextColumn(name), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    figures_column = TextColumn("{task.fields[shown]}", table_column=Column(ratio=1, no_wrap=True))
+    bar_columns = (TextColumn(name), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     last, loss, figures = first, first.loss, dict(first.parts)
-    with Progress(*columns, TextColumn("{task.fields[shown]}"), refresh_per_second=2, speed_estimate_period=120) as bar:
+    with Progress(
+        *bar_columns, figures_column, console=Console(), expand=True, refresh_per_second=2, speed_estimate_period=120
+    ) as bar:  # expanded, so that the figures, and not the bar, have less room on a narrow terminal
         task = bar.add_task(name, total=first.steps, completed=first.step - 1, shown="")
         for metrics in chain([first], rest):
             last, loss = metrics, 0.98 * loss + 0.02 * metrics.loss
