@@ -33,7 +33,7 @@ PARTS: tuple[PartName, ...] = get_args(PartName)
 MEMORY: tuple[tuple[tuple[float, ...], int, int], ...] = (
     (COUNTS, 0, 60_000),
     ((0.2, 0.5, 0.3), 0, 160_000),
-    ((0.3, 0.5, 0.2), 8, 80_000),
+    ((0.3, 0.5, 0.2), 8, 180_000),
 )
 """Of the whole scenes that the embedded U-Net learned from (runs/embedded/anew.toml): the shares of one, two and three
 things, the grid they stand on, and how many scenes. The memoriser knows them all, by the captions they have now."""
